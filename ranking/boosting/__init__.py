@@ -1,0 +1,68 @@
+"""LightGBM and XGBoost: the only room that imports them.
+
+`boost(backend, job)` trains either one on our objective (or, by name, on the booster's own) and returns
+the model's bytes; `LightGBMRanker` and `XGBoostRanker` score with such bytes. With our objective the
+boosters see no groups and no metric: the objective knows the lists, and a `Watch` sees the held-out
+scores after each round, so that early stopping, progress and checkpoints are the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from ranking.boosting import lightgbm, xgboost
+from ranking.boosting.job import Job, Watch
+from ranking.boosting.lightgbm import LightGBMRanker
+from ranking.boosting.xgboost import XGBoostRanker
+from ranking.errors import unknown_name
+
+__all__ = [
+    "BUILTIN",
+    "KINDS",
+    "BoostedRanker",
+    "Job",
+    "LightGBMRanker",
+    "Watch",
+    "XGBoostRanker",
+    "boost",
+    "sampled_by",
+]
+
+BoostedRanker = LightGBMRanker | XGBoostRanker
+
+_BACKENDS: dict[str, ModuleType] = {"lightgbm": lightgbm, "xgboost": xgboost}
+
+BUILTIN: dict[str, str] = {"lightgbm": lightgbm.BUILTIN, "xgboost": xgboost.BUILTIN}
+"""Each booster's own LambdaMART objective: what the objective name `builtin` stands for."""
+
+KINDS: dict[str, type[LightGBMRanker] | type[XGBoostRanker]] = {
+    LightGBMRanker.kind: LightGBMRanker,
+    XGBoostRanker.kind: XGBoostRanker,
+}
+"""The ranker class of each kind of model."""
+
+
+def boost(backend: str, job: Job) -> bytes:
+    """Train and return the model's bytes: LightGBM text or XGBoost UBJSON.
+
+    Raises UsageError for parameters that cannot work and DataError for data the booster cannot take.
+    """
+    return bytes(_backend(backend).boost(job))
+
+
+def sampled_by(backend: str, booster: Mapping[str, Any]) -> str | None:
+    """The parameter that makes a run draw random numbers each round, or None.
+
+    Neither booster can restore the state of its sampler, so that such a run cannot be continued to the
+    same model from a checkpoint.
+    """
+    name: str | None = _backend(backend).sampled_by(booster)
+    return name
+
+
+def _backend(name: str) -> ModuleType:
+    if name not in _BACKENDS:
+        raise unknown_name("backend", name, _BACKENDS)
+    return _BACKENDS[name]

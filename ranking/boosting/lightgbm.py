@@ -1,0 +1,219 @@
+"""LightGBM: parameters checked, training on our objective or its own, and the ranker of its text.
+
+Traps handled here: query bagging that trains an empty model with a custom objective, unknown parameters
+that are ignored, histograms chosen by timing, integer labels and the 10,000-document limit of LightGBM's
+own objectives, and a continued model that names fewer rounds than it has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ranking.boosting.job import Job, filled, refuse_ours, watched_gradients
+from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.errors import DataError, UsageError, unknown_name
+
+BUILTIN = "lambdarank"
+"""LightGBM's own LambdaMART."""
+
+DEFAULTS: dict[str, Any] = {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255}
+
+_DOCUMENT_LIMIT = 10_000
+_LABEL_LIMIT = 30
+
+_NOT_SAMPLED = {
+    **dict.fromkeys(("bagging_fraction", "pos_bagging_fraction", "neg_bagging_fraction"), 1.0),
+    **dict.fromkeys(("feature_fraction", "feature_fraction_bynode"), 1.0),
+    "boosting": "gbdt",
+    "data_sample_strategy": "bagging",
+    "extra_trees": False,
+    "use_quantized_grad": False,
+}
+
+
+def sampled_by(booster: Mapping[str, Any]) -> str | None:
+    """The parameter that makes a run draw random numbers each round, or None (see `ranking.boosting`)."""
+    given = canonical(booster)
+    return next((name for name, still in _NOT_SAMPLED.items() if given.get(name, still) != still), None)
+
+
+def canonical(booster: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters under LightGBM's main names; a name LightGBM does not know is an error.
+
+    LightGBM itself only warns about those, and not at the verbosity trained with.
+    """
+    import lightgbm
+
+    aliases = lightgbm.basic._ConfigAliases._get_all_param_aliases()
+    main = {alias: name for name, others in aliases.items() for alias in [name, *others]}
+    result: dict[str, Any] = {}
+    for name, value in booster.items():
+        if name not in main:
+            raise unknown_name("LightGBM parameter", name, aliases)
+        result[main[name]] = value
+    return result
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """The full parameter set of a run, checked."""
+    own = canonical(job.booster)
+    refuse_ours(own)
+    if isinstance(job.objective, str):
+        _check_builtin(job)
+    elif str(own.get("bagging_by_query", False)).lower() in ("true", "1"):
+        # The custom-objective path of GBDT::TrainOneIter skips the draw of queries: an empty model.
+        raise UsageError(
+            "booster.bagging_by_query trains an empty model with a custom objective in LightGBM: "
+            "use booster.bagging_fraction with booster.bagging_freq (documents), or --objective builtin"
+        )
+    if own.get("boosting") == "rf":
+        raise UsageError("booster.boosting=rf takes no custom gradients in LightGBM: use gbdt or dart")
+    settings = canonical(DEFAULTS) | own
+    # Choosing between row- and column-wise histograms by timing would change sums from run to run.
+    if not settings.get("force_col_wise"):
+        settings["force_row_wise"] = True
+    return settings | {
+        "metric": "None",
+        "verbosity": -1,
+        "num_threads": job.threads,
+        "seed": job.seed,
+        "deterministic": True,
+    }
+
+
+def _check_builtin(job: Job) -> None:
+    """LightGBM's own objectives take integer labels up to 30 and lists of up to 10,000 documents."""
+    for data in (job.train, job.valid):
+        if data is None:
+            continue
+        longest = int(data.sizes.argmax())
+        if data.sizes[longest] > _DOCUMENT_LIMIT:
+            raise DataError(
+                f"query {data.query_ids[longest]} has {data.sizes[longest]} documents: LightGBM's own objectives "
+                f"take {_DOCUMENT_LIMIT}; Rankwright's (--objective lambdarank) have no limit"
+            )
+        odd = np.flatnonzero((data.labels != np.rint(data.labels)) | (data.labels > _LABEL_LIMIT))
+        if len(odd):
+            raise DataError(
+                f"label {data.labels[odd[0]]} of row {odd[0]}: LightGBM's own objectives take integers "
+                f"0..{_LABEL_LIMIT}; Rankwright's (--objective lambdarank --set objective.gain=linear) take any"
+            )
+
+
+def boost(job: Job) -> bytes:
+    import lightgbm
+
+    settings = parameters(job)
+    builtin = isinstance(job.objective, str)
+    settings["objective"] = job.objective if builtin else watched_gradients(job)
+    train = _dataset(job.train, settings, grouped=builtin)
+    valid = None
+    if job.valid is not None:
+        valid = train.create_valid(job.valid.features, job.valid.labels)
+    held_out: list[Any] = [None]
+
+    def keep_scores(scores: Any, _: Any) -> tuple[str, float, bool]:
+        held_out[0] = scores
+        return "watched", 0.0, True
+
+    def after_round(env: Any) -> None:
+        def snapshot() -> bytes:
+            return _bytes(env.model, job.rounds)
+
+        if job.watch(env.iteration + 1, held_out[0], snapshot):
+            raise lightgbm.callback.EarlyStopException(env.iteration, [])
+
+    done = 0 if job.start is None else lightgbm.Booster(model_str=job.start.decode()).current_iteration()
+    model = lightgbm.train(
+        settings,
+        train,
+        num_boost_round=job.rounds - done,
+        valid_sets=None if valid is None else [valid],
+        feval=None if valid is None else keep_scores,
+        init_model=None if job.start is None else lightgbm.Booster(model_str=job.start.decode()),
+        callbacks=[after_round],
+        keep_training_booster=True,
+    )
+    return _bytes(model, job.rounds)
+
+
+def _dataset(data: RankingDataset, settings: Mapping[str, Any], *, grouped: bool) -> Any:
+    """Binned data; groups and weights only for LightGBM's own objectives, which alone read them."""
+    import lightgbm
+
+    weights = None
+    if grouped and data.weights is not None:
+        weights = data.document_weights
+        if weights is None:
+            weights = np.repeat(data.weights, data.sizes)
+    return lightgbm.Dataset(
+        data.features,
+        data.labels,
+        group=data.sizes if grouped else None,
+        weight=weights,
+        params={key: value for key, value in settings.items() if key != "objective"},
+        free_raw_data=False,
+    )
+
+
+def _bytes(model: Any, rounds: int) -> bytes:
+    """The model's text, with the round count of the whole run where a continued one writes its own."""
+    text = model.model_to_string(num_iteration=-1)
+    return re.sub(r"(?m)^\[num_iterations: \d+\]$", f"[num_iterations: {rounds}]", text, count=1).encode()
+
+
+@dataclass(frozen=True, eq=False)
+class LightGBMRanker:
+    """A LightGBM model, by its text."""
+
+    kind: ClassVar[str] = "lightgbm"
+    MODEL_FILE: ClassVar[str] = "model.txt"
+
+    model: bytes = field(repr=False)
+    feature_names: tuple[str, ...]
+    missing: Missing
+    booster: Any = field(repr=False)
+
+    @classmethod
+    def from_bytes(cls, model: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Self:
+        """Open the model; only for bytes that were checked, since LightGBM crashes on damaged text."""
+        import lightgbm
+
+        return cls(model, feature_names, missing, lightgbm.Booster(model_str=model.decode()))
+
+    @property
+    def feature_count(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def rounds(self) -> int:
+        return int(self.booster.current_iteration())
+
+    def score(self, features: Float32, threads: int = 1) -> Float32:
+        """Raw scores, float32 [documents], of a float32 [documents, features] matrix; NaN is missing."""
+        matrix = filled(features, self.missing)
+        raw = self.booster.predict(matrix, raw_score=True, num_threads=threads)
+        return np.asarray(raw).astype(np.float32).reshape(len(features))
+
+    def contributions(self, features: Float32) -> Float64:
+        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, a row sums to its score."""
+        matrix = filled(features, self.missing)
+        return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1), np.float64)
+
+    def importance(self) -> Float64:
+        """Total gain of the splits on each feature, float64 [features]."""
+        return np.asarray(self.booster.feature_importance("gain"), np.float64)
+
+    def first(self, rounds: int) -> Self:
+        """The model of only the first rounds."""
+        text = self.booster.model_to_string(num_iteration=rounds).encode()
+        return type(self).from_bytes(text, feature_names=self.feature_names, missing=self.missing)
+
+    def save(self, folder: Path) -> None:
+        (folder / self.MODEL_FILE).write_bytes(self.model)

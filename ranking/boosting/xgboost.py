@@ -1,0 +1,206 @@
+"""XGBoost: parameters checked, training on our objective or its own, and the ranker of its UBJSON.
+
+Traps handled here: base_score (0.5 with a custom objective), unknown parameters that are ignored, a
+default metric that is not ours, and gradients that must be columns.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ranking.boosting.job import Job, filled, refuse_ours, watched_gradients
+from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.errors import UsageError
+
+BUILTIN = "rank:ndcg"
+"""XGBoost's own LambdaMART."""
+
+DEFAULTS: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "max_leaves": 31,
+    "max_depth": 0,
+    "grow_policy": "lossguide",
+    "tree_method": "hist",
+    "max_bin": 255,
+    "min_child_weight": 0.001,
+    "reg_lambda": 0.0,
+}
+"""Trees grown as LightGBM's are; XGBoost's own defaults are depth-wise and regularised."""
+
+_ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
+
+_NOT_SAMPLED = {
+    **dict.fromkeys(("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode"), 1.0),
+    "booster": "gbtree",
+    "num_parallel_tree": 1,
+}
+
+
+def sampled_by(booster: Mapping[str, Any]) -> str | None:
+    """The parameter that makes a run draw random numbers each round, or None (see `ranking.boosting`)."""
+    return next((name for name, still in _NOT_SAMPLED.items() if booster.get(name, still) != still), None)
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """The full parameter set of a run, checked."""
+    refuse_ours(job.booster)
+    own = {_ALIASES.get(name, name): value for name, value in job.booster.items()}
+    settings = DEFAULTS | own
+    unused = _unused(settings | ({"objective": job.objective} if isinstance(job.objective, str) else {}))
+    if unused:
+        raise UsageError(
+            f"XGBoost does not use booster.{unused[0]} with these settings (it would ignore it silently): "
+            "check its spelling, or leave it out"
+        )
+    return settings | {
+        "nthread": job.threads,
+        "seed": job.seed,
+        # With a custom objective XGBoost's default is 0.5, which the saved model would add to every score.
+        "base_score": 0.0,
+        "disable_default_eval_metric": True,
+        "verbosity": 0,
+    }
+
+
+def _unused(settings: Mapping[str, Any]) -> list[str]:
+    """Names XGBoost says it does not use, asked with one round on four rows."""
+    import xgboost
+
+    data = xgboost.DMatrix(
+        np.arange(4, dtype=np.float32)[:, None], np.array([0, 1, 0, 1], np.float32), qid=[0, 0, 1, 1]
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            xgboost.train({**settings, "nthread": 1}, data, 1)
+        except xgboost.core.XGBoostError as error:
+            raise UsageError(
+                f"XGBoost refuses these booster parameters: {str(error).splitlines()[-1]}"
+            ) from error
+    said = " ".join(str(w.message) for w in caught)
+    named = re.search(r"Parameters: \{(.*?)\} are not used", said)
+    return re.findall(r'"([^"]+)"', named.group(1)) if named else []
+
+
+def boost(job: Job) -> bytes:
+    import xgboost
+
+    settings = parameters(job)
+    builtin = isinstance(job.objective, str)
+    if builtin:
+        settings["objective"] = job.objective
+    train = _matrix(job.train, int(settings["max_bin"]), grouped=builtin)
+    valid = None
+    if job.valid is not None:
+        valid = _matrix(job.valid, int(settings["max_bin"]), grouped=builtin, reference=train)
+    held_out: list[Any] = [None]
+
+    def keep_scores(scores: Any, _: Any) -> tuple[str, float]:
+        held_out[0] = scores.ravel()
+        return "watched", 0.0
+
+    gradients = None if builtin else watched_gradients(job)
+
+    def columns(scores: Any, data: Any) -> tuple[Any, Any]:
+        assert gradients is not None
+        gradient, hessian = gradients(scores.ravel(), data)
+        return gradient[:, None], hessian[:, None]
+
+    class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is untyped
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            # `epoch` starts at the rounds of the continued model.
+            return job.watch(epoch + 1, held_out[0], lambda: bytes(model.save_raw("ubj")))
+
+    start = None
+    if job.start is not None:
+        start = xgboost.Booster()
+        start.load_model(bytearray(job.start))
+    model = xgboost.train(
+        settings,
+        train,
+        job.rounds - (0 if start is None else start.num_boosted_rounds()),
+        evals=None if valid is None else [(valid, "valid")],
+        obj=None if builtin else columns,
+        custom_metric=None if valid is None else keep_scores,
+        xgb_model=start,
+        callbacks=[AfterRound()],
+        verbose_eval=False,
+    )
+    return bytes(model.save_raw("ubj"))
+
+
+def _matrix(data: RankingDataset, max_bin: int, *, grouped: bool, reference: Any = None) -> Any:
+    import xgboost
+
+    matrix = xgboost.QuantileDMatrix(
+        data.features, data.labels, missing=np.nan, max_bin=max_bin, ref=reference, nthread=None
+    )
+    if grouped:
+        matrix.set_group(data.sizes)
+        weights = data.query_weights
+        if weights is not None:
+            matrix.set_weight(weights)
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class XGBoostRanker:
+    """An XGBoost model, by its UBJSON."""
+
+    kind: ClassVar[str] = "xgboost"
+    MODEL_FILE: ClassVar[str] = "model.ubj"
+
+    model: bytes = field(repr=False)
+    feature_names: tuple[str, ...]
+    missing: Missing
+    booster: Any = field(repr=False)
+
+    @classmethod
+    def from_bytes(cls, model: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Self:
+        """Open the model; only for bytes that were checked, since XGBoost can crash on damaged ones."""
+        import xgboost
+
+        booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
+        booster.load_model(bytearray(model))
+        return cls(model, feature_names, missing, booster)
+
+    @property
+    def feature_count(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def rounds(self) -> int:
+        return int(self.booster.num_boosted_rounds())
+
+    def score(self, features: Float32, threads: int = 1) -> Float32:
+        """Raw scores, float32 [documents], of a float32 [documents, features] matrix; NaN is missing."""
+        matrix = filled(features, self.missing)
+        raw = self.booster.inplace_predict(matrix, predict_type="margin", missing=np.nan)
+        return np.asarray(raw, np.float32).reshape(len(features))
+
+    def contributions(self, features: Float32) -> Float64:
+        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, a row sums to its score."""
+        import xgboost
+
+        matrix = xgboost.DMatrix(filled(features, self.missing), missing=np.nan, nthread=1)
+        return np.asarray(self.booster.predict(matrix, pred_contribs=True), np.float64)
+
+    def importance(self) -> Float64:
+        """Total gain of the splits on each feature, float64 [features]."""
+        gains = self.booster.get_score(importance_type="total_gain")
+        return np.array([gains.get(f"f{i}", 0.0) for i in range(self.feature_count)])
+
+    def first(self, rounds: int) -> Self:
+        """The model of only the first rounds."""
+        sliced = bytes(self.booster[:rounds].save_raw("ubj"))
+        return type(self).from_bytes(sliced, feature_names=self.feature_names, missing=self.missing)
+
+    def save(self, folder: Path) -> None:
+        (folder / self.MODEL_FILE).write_bytes(self.model)

@@ -1,0 +1,111 @@
+"""Checkpoints of a training run: what `--resume` continues from after a kill.
+
+A folder beside the model folder. The model so far is written under the name of its round, then the state
+that names it replaces the old state in one rename, so that a kill at any moment leaves a usable pair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ranking.errors import ArtifactError, UsageError
+
+_STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The model after `rounds` rounds and the values the watch had seen."""
+
+    rounds: int
+    model: bytes
+    history: tuple[float, ...]
+    """held-out metric after each round"""
+    train_history: tuple[float, ...]
+
+
+def folder_for(out: Path) -> Path:
+    """The checkpoint folder of a run that writes its model to `out`."""
+    return out.with_name(out.name + ".checkpoint")
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes the checkpoints of one run."""
+
+    folder: Path
+    identity: Mapping[str, Any]
+    """config and data: must be the same to resume"""
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        write_checkpoint(self.folder, checkpoint, self.identity)
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
+    """Replace the state in this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = f"model-{checkpoint.rounds}"
+    _write(folder / model, checkpoint.model)
+    state = {
+        "rounds": checkpoint.rounds,
+        "history": checkpoint.history,
+        "train_history": checkpoint.train_history,
+        "model": model,
+        "sha256": hashlib.sha256(checkpoint.model).hexdigest(),
+        "identity": identity,
+    }
+    temporary = folder / (_STATE + ".new")
+    _write(temporary, json.dumps(state, indent=1).encode())
+    temporary.replace(folder / _STATE)
+    for old in folder.glob("model-*"):
+        if old.name != model:
+            old.unlink()
+
+
+def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
+    """The last state of the same run, or None where there is none.
+
+    Raises UsageError where the checkpoint is of another config or other data, and ArtifactError where
+    it is damaged.
+    """
+    try:
+        state = json.loads((folder / _STATE).read_bytes())
+        model = (folder / state["model"]).read_bytes()
+        other = {key for key in identity if state["identity"].get(key) != identity[key]}
+        found = Checkpoint(state["rounds"], model, tuple(state["history"]), tuple(state["train_history"]))
+        intact = hashlib.sha256(model).hexdigest() == state["sha256"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"the checkpoint {folder} is damaged ({error}): delete it and train again"
+        ) from error
+    if not intact:
+        raise ArtifactError(
+            f"the checkpoint {folder} is damaged (hash of {state['model']}): delete it and train again"
+        )
+    if other:
+        raise UsageError(
+            f"the checkpoint {folder} is of another run (different: {', '.join(sorted(other))}): "
+            "resume with the same data and settings, or train without --resume"
+        )
+    return found
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a run that has ended."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())

@@ -1,0 +1,46 @@
+"""The `rankwright` command: thin commands over the rooms.
+
+Results go to stdout, messages to stderr; `--json` prints exactly one JSON object. Exit codes: 0 ok,
+1 unexpected, 2 usage or config, 3 missing extra, 4 bad data, 5 a check or threshold failed,
+130 interrupted. Heavy rooms are imported inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ranking.cli import data, evaluate, models, train
+from ranking.errors import RankwrightError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rankwright",
+    help="Train rankers on judged queries, measure them, and serve them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+train.register(app)
+evaluate.register(app)
+models.register(app)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line and end with its exit code."""
+    try:
+        app()
+    except RankwrightError as error:
+        print(f"rankwright: {error}", file=sys.stderr)  # noqa: T201 - the command line speaks on stderr
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,183 @@
+"""`rankwright evaluate` and `rankwright predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, show, show_json, table
+
+if TYPE_CHECKING:
+    from ranking.dataset import RankingDataset
+    from ranking.evaluation import Evaluation
+    from ranking.metrics import Metric
+    from ranking.rankers import Ranker
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("evaluate")(evaluate)
+    app.command("predict")(predict)
+
+
+def evaluate(
+    model: Model,
+    data: DataFiles,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="Such as ndcg@10, map, mrr@10; repeat for several.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="A second model, compared query by query.")
+    ] = None,
+    per_query: Annotated[
+        Path | None, typer.Option("--per-query", help="Write QUERY<TAB>METRIC... here.")
+    ] = None,
+    empty: Annotated[
+        str, typer.Option(help="What a query without a relevant document counts: zero, one or skip.")
+    ] = "zero",
+    ties: Annotated[str, typer.Option(help="Equal scores: average, file, pessimistic or trec.")] = "average",
+    gain: Annotated[str, typer.Option(help="exponential (2^label - 1) or linear.")] = "exponential",
+    discount: Annotated[str, typer.Option(help="log2 (1 / log2(1 + rank)) or reciprocal.")] = "log2",
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 0,
+    regroup: Regroup = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Measure a model on judged queries, with intervals, and against another model if one is named."""
+    from ranking.evaluation import DEFAULT_METRICS, compare_evaluations, evaluate_scores, score_dataset
+    from ranking.metrics import Metric
+    from ranking.rankers import load_ranker
+
+    conventions: Any = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
+    metrics = [Metric.parse(name, **conventions) for name in metric or DEFAULT_METRICS]
+    ranker = load_ranker(model)
+    other = None if against is None else load_ranker(against)
+    dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
+    systems = {str(model): evaluate_scores(score_dataset(ranker, dataset), dataset, metrics, seed)}
+    if other is not None:
+        _check_policy(ranker, other)
+        systems[str(against)] = evaluate_scores(score_dataset(other, dataset), dataset, metrics, seed)
+    feature = _feature_baseline(model, dataset, metrics, seed)
+    ours = systems[str(model)]
+    comparison = None
+    if other is not None:
+        comparison = compare_evaluations(ours, systems[str(against)], dataset.query_weights, seed)
+    if per_query is not None:
+        _write_per_query(per_query, ours, dataset)
+    if json:
+        show_json(_as_json(ours, systems, comparison, feature))
+    else:
+        show(_as_text(ours, {**systems, **feature}, comparison))
+
+
+def _check_policy(ranker: Ranker, other: Ranker) -> None:
+    from ranking.errors import UsageError
+
+    if ranker.missing != other.missing:
+        raise UsageError(
+            f"the two models read absent features differently (missing={ranker.missing} and {other.missing}): "
+            "evaluate each on its own"
+        )
+
+
+def _feature_baseline(
+    model: Path, dataset: RankingDataset, metrics: list[Metric], seed: int
+) -> dict[str, Evaluation]:
+    """The best single feature of training, which the manifest remembers, on these lists."""
+    from ranking.artifact import read_manifest
+    from ranking.evaluation import FeatureBaseline, evaluate_scores
+
+    manifest = read_manifest(model)
+    kept = manifest.facts.get("baseline")
+    if kept is None or kept["feature"] >= dataset.feature_count:
+        return {}
+    baseline = FeatureBaseline(kept["feature"], kept["descending"])
+    name = f"{manifest.feature_names[baseline.feature]} alone"
+    return {name: evaluate_scores(baseline.score(dataset.features), dataset, metrics, seed)}
+
+
+def _as_json(
+    ours: Evaluation, systems: dict[str, Evaluation], comparison: Any, feature: dict[str, Evaluation]
+) -> dict[str, Any]:
+    from ranking.evaluation import comparison_json
+
+    content = ours.as_json()
+    if comparison is not None:
+        content["comparison"] = {"against": list(systems)[1], "metrics": comparison_json(comparison)}
+    for name, evaluation in feature.items():
+        content["baseline"] = {"system": name, "metrics": dict(evaluation.means)}
+    return content
+
+
+def _as_text(ours: Evaluation, systems: dict[str, Evaluation], comparison: Any) -> str:
+    """A table of systems by metrics, the comparison, and what the numbers mean."""
+    names = list(ours.means)
+    rows = [[system, *(f"{e.means[name]:.4f}" for name in names)] for system, e in systems.items()]
+    first = ["95 % interval", *("{:.4f}-{:.4f}".format(*ours.intervals[name]) for name in names)]
+    lines = [
+        f"{ours.queries} queries, {ours.documents} documents",
+        table(["", *names], [rows[0], first, *rows[1:]]),
+    ]
+    if comparison is not None:
+        cells = [
+            [
+                name,
+                f"{c.difference:+.4f}",
+                f"{c.interval[0]:+.4f} to {c.interval[1]:+.4f}",
+                f"{c.p_holm:.4f}",
+                f"{c.wins}/{c.ties}/{c.losses}",
+            ]
+            for name, c in comparison.items()
+        ]
+        lines += ["", f"against {list(systems)[1]}, paired over queries"]
+        lines.append(table(["", "difference", "95 % interval", "p (Holm)", "won/tied/lost"], cells))
+    lines += ["", "conventions: " + ", ".join(f"{key}={value}" for key, value in ours.conventions.items())]
+    return "\n".join(lines)
+
+
+def _write_per_query(file: Path, evaluation: Evaluation, dataset: RankingDataset) -> None:
+    names = list(evaluation.per_query)
+    with file.open("w") as out:
+        out.write("\t".join(["query", *names]) + "\n")
+        for row, query in enumerate(dataset.query_ids):
+            out.write(
+                "\t".join([query, *(repr(float(evaluation.per_query[name][row])) for name in names)]) + "\n"
+            )
+
+
+def predict(
+    model: Model,
+    data: DataFiles,
+    output: Annotated[Path | None, typer.Option("--output", help="A file instead of stdout.")] = None,
+    format: Annotated[
+        str, typer.Option("--format", help="scores (one a line, in input order), trec (a run), or jsonl.")
+    ] = "scores",  # noqa: A002 - the flag's own name
+    regroup: Regroup = False,
+    cache: Cache = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all scores.")] = False,
+) -> None:
+    """Score every document."""
+    from ranking.evaluation import score_dataset
+    from ranking.predictions import FORMATS, write_predictions
+    from ranking.errors import unknown_name
+    from ranking.rankers import load_ranker
+
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    ranker = load_ranker(model)
+    dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
+    scores = score_dataset(ranker, dataset)
+    if json:
+        show_json(
+            {
+                "model": str(model),
+                "queries": dataset.query_count,
+                "documents": dataset.document_count,
+                "scores": scores.tolist(),
+            }
+        )
+    else:
+        write_predictions(scores, dataset, format, output)

@@ -1,0 +1,184 @@
+"""`rankwright train` and `rankwright cv`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ranking.cli.console import (
+    Cache,
+    DataFiles,
+    Json,
+    Regroup,
+    end_progress,
+    load,
+    progress,
+    say,
+    show,
+    show_json,
+    table,
+)
+
+if TYPE_CHECKING:
+    from ranking.config import TrainConfig
+
+Backend = Annotated[str | None, typer.Option(help="lightgbm or xgboost.  [lightgbm]", show_default=False)]
+ObjectiveName = Annotated[
+    str | None,
+    typer.Option(
+        help="hinge, ranknet, lambdarank, or builtin for the booster's own.  [lambdarank]", show_default=False
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any field, such as objective.truncation=20 or booster.num_leaves=63.",
+    ),
+]
+Rounds = Annotated[int | None, typer.Option(help="Trees at most.  [500]", show_default=False)]
+MetricName = Annotated[
+    str | None, typer.Option(help="What early stopping watches.  [ndcg@10]", show_default=False)
+]
+EarlyStopping = Annotated[
+    int | None,
+    typer.Option(help="Rounds without a better value before stopping; 0 never.  [50]", show_default=False),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="The same seed and threads give the same bytes.  [1]", show_default=False)
+]
+Threads = Annotated[int | None, typer.Option(help="Threads to train with.  [all]", show_default=False)]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags override it.")]
+MissingPolicy = Annotated[
+    str | None,
+    typer.Option("--missing", help="What an absent feature is: zero or nan.  [zero]", show_default=False),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+    app.command("cv")(cv)
+
+
+def _config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
+    from ranking.config import TrainConfig
+
+    return TrainConfig.load(
+        file, {key: value for key, value in flags.items() if value is not None}, sets or []
+    )
+
+
+def train(
+    data: DataFiles,
+    out: Annotated[Path, typer.Option("--out", help="Folder the model is written to.")],
+    valid: Annotated[
+        list[str] | None,
+        typer.Option("--valid", help="Held-out LETOR file; without one a fifth of the queries is held out."),
+    ] = None,
+    backend: Backend = None,
+    objective: ObjectiveName = None,
+    sets: Sets = None,
+    rounds: Rounds = None,
+    metric: MetricName = None,
+    early_stopping: EarlyStopping = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+    missing: MissingPolicy = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
+    ] = False,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Another model to show in the report.")
+    ] = None,
+    regroup: Regroup = False,
+    cache: Cache = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train a ranker and write it, with a one-page report, as a model folder."""
+    settings = _config(
+        config, sets, backend=backend, objective=objective, rounds=rounds, metric=metric,
+        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+    )  # fmt: skip
+    settings.resolved()  # names and parameters are checked before any data is read
+    from ranking.rankers import load_ranker
+    from ranking.training import train as run
+
+    read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
+    other = None if against is None else load_ranker(against)
+    result = run(
+        settings,
+        load(data, **read),
+        None if not valid else load(valid, **read),
+        out,
+        resume=resume,
+        against=other,
+        progress=progress(settings.metric, quiet),
+    )
+    end_progress(quiet)
+    for note in result.notes:
+        say(f"note: {note}")
+    if json:
+        show_json(result.as_json())
+    else:
+        show(_summary(result))
+    if result.interrupted:
+        say("interrupted: kept the best model so far; --resume continues the run")
+        raise typer.Exit(130)
+
+
+def _summary(result: Any) -> str:
+    lines = [
+        f"{result.config.backend} {result.config.objective}: {result.rounds} rounds in {result.seconds:.1f} s"
+    ]
+    evaluation = result.evaluation
+    if evaluation is not None:
+        for name, value in evaluation.means.items():
+            low, high = evaluation.intervals[name]
+            lines.append(f"  {name:<12} {value:.4f}  [{low:.4f}, {high:.4f}]")
+    lines.append(f"model  {result.folder}\nreport {result.folder / 'report.html'}")
+    return "\n".join(lines)
+
+
+def cv(
+    data: DataFiles,
+    folds: Annotated[
+        str, typer.Option(help="A number; `files`: each DATA file is a fold; or a file of `QUERY<TAB>FOLD`.")
+    ] = "5",
+    backend: Backend = None,
+    objective: ObjectiveName = None,
+    sets: Sets = None,
+    rounds: Rounds = None,
+    metric: MetricName = None,
+    early_stopping: EarlyStopping = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+    missing: MissingPolicy = None,
+    regroup: Regroup = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Cross-validate by query: each fold is tested once, and the fold before it stops the training."""
+    settings = _config(
+        config, sets, backend=backend, objective=objective, rounds=rounds, metric=metric,
+        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+    )  # fmt: skip
+    settings.resolved()
+    from ranking.crossvalidation import cross_validate, folds_from
+
+    parts = [load([file], missing=settings.missing, regroup=regroup) for file in data]  # type: ignore[arg-type]  # checked by TrainConfig
+    result = cross_validate(settings, folds_from(parts, folds, settings), None if quiet else say)
+    if json:
+        show_json(result.as_json())
+    else:
+        names = list(result.means)
+        rows = [
+            [f"fold {i + 1}", *(f"{fold.means[n]:.4f}" for n in names)] for i, fold in enumerate(result.folds)
+        ]
+        show(table(["", *names], [*rows, ["mean", *(f"{result.means[n]:.4f}" for n in names)]]))

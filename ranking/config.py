@@ -1,0 +1,194 @@
+"""TrainConfig: a training run as data. The defaults are the recommended run.
+
+Order of precedence: command line over `--config FILE.toml` over the defaults. Unknown keys are errors.
+
+    backend = "lightgbm"
+    rounds = 500
+    [objective]
+    name = "lambdarank"
+    truncation = 20
+    [booster]
+    num_leaves = 63
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ranking.errors import UsageError, unknown_name
+
+BUILTIN_PREFIX = "builtin"
+
+_TABLES = ("objective", "booster")
+_CHOICES = {
+    "backend": ("lightgbm", "xgboost"),
+    "missing": ("zero", "nan"),
+    "empty": ("zero", "one", "skip"),
+    "ties": ("average", "file", "pessimistic", "trec"),
+}
+
+
+def available_threads() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides what a training run gives, but the data.
+
+    backend            "lightgbm" or "xgboost"
+    objective          a name of `ranking.objectives.OBJECTIVES`; `builtin` is the booster's own
+                       LambdaMART, `builtin:NAME` any other of its own objectives
+    objective_parameters  changes to that objective's parameters
+    booster            parameters by the booster's own names
+    rounds             trees at most
+    metric             what early stopping watches on held-out queries
+    early_stopping     rounds without a better value before stopping; 0 never stops
+    valid_fraction     share of the queries held out where no --valid file is named; 0 trains on all
+    seed, threads      the same seed and threads give the same bytes
+    missing            what an absent feature is: "zero" or "nan"
+    empty, ties        conventions of the metric
+    checkpoint_seconds how often a run that is killed can be resumed from
+    """
+
+    backend: str = "lightgbm"
+    objective: str = "lambdarank"
+    objective_parameters: Mapping[str, Any] = field(default_factory=dict)
+    booster: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int = 500
+    metric: str = "ndcg@10"
+    early_stopping: int = 50
+    valid_fraction: float = 0.2
+    seed: int = 1
+    threads: int = field(default_factory=available_threads)
+    missing: str = "zero"
+    empty: str = "zero"
+    ties: str = "average"
+    checkpoint_seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise _refused(name, value, choices)
+        for name, least in (("rounds", 1), ("early_stopping", 0), ("seed", 0), ("threads", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(f"{name} must be an integer of at least {least}, got {value!r}")
+        if not (isinstance(self.valid_fraction, int | float) and 0 <= self.valid_fraction < 1):
+            raise UsageError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
+        if not (isinstance(self.checkpoint_seconds, int | float) and self.checkpoint_seconds >= 0):
+            raise UsageError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds!r}")
+        if self.builtin is not None and self.objective_parameters:
+            raise UsageError(
+                f"objective {self.objective} is the booster's own: set its parameters as booster.NAME "
+                f"(got objective.{next(iter(self.objective_parameters))})"
+            )
+
+    @property
+    def builtin(self) -> str | None:
+        """The booster's own objective this names ("" for its LambdaMART), or None for one of ours."""
+        prefix, _, name = self.objective.partition(":")
+        return name if prefix == BUILTIN_PREFIX else None
+
+    def resolved(self) -> dict[str, Any]:
+        """The run as nested plain data, the form of the TOML file, with each objective parameter spelled out."""
+        from ranking.objectives import objective_named
+
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        parameters = plain.pop("objective_parameters")
+        if self.builtin is None:
+            parameters = dataclasses.asdict(objective_named(self.objective, parameters))
+        return plain | {"objective": {"name": self.objective, **parameters}, "booster": dict(self.booster)}
+
+    @classmethod
+    def load(
+        cls, file: Path | None = None, changes: Mapping[str, Any] | None = None, sets: Sequence[str] = ()
+    ) -> TrainConfig:
+        """Defaults, then the TOML file, then flags (`changes`), then each `--set key=value`."""
+        nested = {} if file is None else _read_toml(file)
+        _merge(nested, changes or {})
+        for text in sets:
+            _apply_set(nested, text)
+        return cls(**_flat(nested))
+
+
+def _refused(name: str, value: Any, choices: Sequence[str]) -> UsageError:
+    return unknown_name(name, str(value), choices)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read the config file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from error
+
+
+def _merge(nested: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Lay flags over the file; naming another objective drops the parameters of the file's."""
+    for key, value in changes.items():
+        if key == "objective" and _objective_name(nested) != value:
+            nested["objective"] = {"name": value}
+        elif key != "objective":
+            nested[key] = value
+
+
+def _objective_name(nested: Mapping[str, Any]) -> Any:
+    objective = nested.get("objective")
+    return objective.get("name") if isinstance(objective, Mapping) else objective
+
+
+def _apply_set(nested: dict[str, Any], text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set takes key=value, such as objective.truncation=20, got {text!r}")
+    table, dot, name = key.partition(".")
+    if dot:
+        if table not in _TABLES:
+            raise unknown_name("table in --set", table, _TABLES)
+        inner = nested.get(table, {})
+        if not isinstance(inner, dict):
+            inner = {"name": inner}
+        nested[table] = inner | {name: _value(raw)}
+    else:
+        nested[key] = _value(raw)
+
+
+def _value(raw: str) -> Any:
+    """A TOML-like scalar: true, false, none, a number, a quoted text; anything else is the text itself."""
+    words = {"true": True, "false": False, "none": None}
+    if raw.lower() in words:
+        return words[raw.lower()]
+    try:
+        return ast.literal_eval(raw)
+    except (ValueError, SyntaxError):
+        return raw
+
+
+def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of the nested form; a key that is not one is an error with the nearest."""
+    known = {f.name for f in dataclasses.fields(TrainConfig)} - {"objective_parameters"}
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if key not in known:
+            raise unknown_name("config key", key, known)
+        if key == "objective" and isinstance(value, Mapping):
+            parameters = dict(value)
+            if "name" in parameters:
+                flat["objective"] = parameters.pop("name")
+            flat["objective_parameters"] = parameters
+        else:
+            flat[key] = value
+    if not isinstance(flat.get("booster", {}), Mapping):
+        raise UsageError("booster must be a table of parameters, such as booster.num_leaves=63")
+    return flat

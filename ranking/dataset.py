@@ -1,0 +1,401 @@
+"""`RankingDataset`: judged lists of documents, the one currency of training, scoring and serving.
+
+Axes, named the same everywhere: `documents` (all rows), `queries`, `features`.
+A query is a contiguous slice `offsets[q]:offsets[q + 1]` of the documents; nothing is padded.
+NaN in `features` means missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ranking.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+Missing = Literal["zero", "nan"]
+"""What an absent feature is: 0 (LETOR's sparse habit), or NaN for the booster to route."""
+
+_SCAN_ROWS = 4096
+
+
+class Strings(Sequence[str]):
+    """An immutable column of texts: one UTF-8 buffer and the offsets into it.
+
+    Holds a million document ids in two arrays, so that they can be memory-mapped.
+    """
+
+    def __init__(self, data: npt.NDArray[np.uint8], offsets: Int64) -> None:
+        self.data, self.offsets = data, offsets
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Strings:
+        """The column of these texts (returned as it is if it already is one)."""
+        if isinstance(texts, cls):
+            return texts
+        encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        return self.data[start:stop].tobytes().decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        buffer, stops = self.data.tobytes(), self.offsets.tolist()
+        for start, stop in zip(stops, stops[1:], strict=False):
+            yield buffer[start:stop].decode("utf-8", "surrogateescape")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to a list of the same texts, which has no hash
+
+    def __repr__(self) -> str:
+        return f"Strings({len(self)} texts)"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RankingDataset:
+    """Judged lists of documents.
+
+    features       float32 [documents, features], C order; NaN is missing, infinities are refused
+    labels         float32 [documents], finite and >= 0
+    offsets        int64 [queries + 1], strictly rising from 0 to `documents`
+    query_ids      [queries], distinct
+    document_ids   [documents] or None
+    feature_names  [features] or None
+    weights        float32 [queries] or [documents], finite and >= 0, or None for ones
+    positions      int64 [documents], the rank at which each was shown (from 1), or None
+    trusted        skips the scan for infinities and bad labels, for readers that made it themselves
+
+    Raises DataError where a shape or a value is not of this form.
+    """
+
+    features: Float32
+    labels: Float32
+    offsets: Int64
+    query_ids: Sequence[str]
+    document_ids: Sequence[str] | None = None
+    feature_names: Sequence[str] | None = None
+    weights: Float32 | None = None
+    positions: Int64 | None = None
+    trusted: bool = False
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "features", np.ascontiguousarray(self.features, np.float32))
+        put(self, "labels", np.ascontiguousarray(self.labels, np.float32))
+        put(self, "offsets", np.ascontiguousarray(self.offsets, np.int64))
+        if self.weights is not None:
+            put(self, "weights", np.ascontiguousarray(self.weights, np.float32))
+        if self.positions is not None:
+            put(self, "positions", np.ascontiguousarray(self.positions, np.int64))
+        self._check_shapes()
+        if not self.trusted:
+            self._check_values()
+
+    def _check_shapes(self) -> None:
+        if self.features.ndim != 2:
+            raise DataError(f"features must be [documents, features], got shape {self.features.shape}")
+        documents, width = self.features.shape
+        offsets = self.offsets
+        if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != documents:
+            raise DataError(f"offsets must run from 0 to the {documents} documents, got {offsets}")
+        empty = np.flatnonzero(np.diff(offsets) <= 0)
+        if len(empty):
+            raise DataError(f"query number {empty[0]} has no documents: leave it out")
+        queries = len(offsets) - 1
+        for name, column, expected in (
+            ("labels", self.labels, documents),
+            ("query_ids", self.query_ids, queries),
+            ("document_ids", self.document_ids, documents),
+            ("feature_names", self.feature_names, width),
+            ("positions", self.positions, documents),
+        ):
+            if column is not None and len(column) != expected:
+                raise DataError(f"{name} must have {expected} entries, got {len(column)}")
+        if self.weights is not None and len(self.weights) not in (queries, documents):
+            raise DataError(
+                f"weights must be one per query ({queries}) or one per document ({documents}), "
+                f"got {len(self.weights)}"
+            )
+
+    def _check_values(self) -> None:
+        for name, values in (("labels", self.labels), ("weights", self.weights)):
+            if values is None:
+                continue
+            bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+            if len(bad):
+                raise DataError(f"{name} must be finite and >= 0, entry {bad[0]} is {values[bad[0]]}")
+        for start in range(0, self.document_count, _SCAN_ROWS):
+            infinite = np.argwhere(np.isinf(self.features[start : start + _SCAN_ROWS]))
+            if len(infinite):
+                row, column = int(infinite[0][0]) + start, int(infinite[0][1])
+                raise DataError(
+                    f"document {row}, feature {self.name_of(column)} is {self.features[row, column]}: "
+                    "features must be finite, or NaN where missing"
+                )
+        if len(set(self.query_ids)) != self.query_count:
+            repeated = next(q for i, q in enumerate(self.query_ids) if q in list(self.query_ids)[:i])
+            raise DataError(f"query id {repeated!r} stands for two lists: ids must be distinct")
+
+    @property
+    def document_count(self) -> int:
+        return int(self.features.shape[0])
+
+    @property
+    def feature_count(self) -> int:
+        return int(self.features.shape[1])
+
+    @property
+    def query_count(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def sizes(self) -> Int64:
+        """Documents of each query, int64 [queries]."""
+        return np.diff(self.offsets)
+
+    @property
+    def query_weights(self) -> Float64 | None:
+        """One weight a query, float64 [queries]: given so, or the mean of its documents' weights."""
+        if self.weights is None:
+            return None
+        weights = self.weights.astype(np.float64)
+        if len(weights) == self.query_count:
+            return weights
+        return np.add.reduceat(weights, self.offsets[:-1]) / self.sizes
+
+    @property
+    def document_weights(self) -> Float64 | None:
+        """One weight a document, float64 [documents], where they were given so."""
+        if self.weights is None or len(self.weights) == self.query_count:
+            return None
+        return self.weights.astype(np.float64)
+
+    def name_of(self, feature: int) -> str:
+        """The name of a column: its own, or its LETOR number (counting from 1)."""
+        return self.feature_names[feature] if self.feature_names is not None else str(feature + 1)
+
+    def query_of(self, document: int) -> str:
+        """The id of the query that holds this row."""
+        return self.query_ids[int(np.searchsorted(self.offsets, document, side="right")) - 1]
+
+    def queries(self, indices: Sequence[int] | Int64) -> RankingDataset:
+        """These queries, in this order, as a data set of their own."""
+        chosen = np.asarray(indices, np.int64)
+        sizes = self.sizes[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.repeat(self.offsets[chosen] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        per_query = self.weights is not None and len(self.weights) == self.query_count
+        return replace(
+            self,
+            features=self.features[rows],
+            labels=self.labels[rows],
+            offsets=offsets,
+            query_ids=[self.query_ids[int(q)] for q in chosen],
+            document_ids=None if self.document_ids is None else _take(self.document_ids, rows),
+            weights=None if self.weights is None else self.weights[chosen if per_query else rows],
+            positions=None if self.positions is None else self.positions[rows],
+            trusted=True,
+        )
+
+    def hold_out(self, fraction: float, seed: int) -> tuple[RankingDataset, RankingDataset]:
+        """(rest, held out): a share of the queries, at least one each, drawn by `seed`."""
+        if self.query_count < 2:
+            raise DataError("holding out queries needs at least two of them, got 1: name a --valid file")
+        held = min(max(round(fraction * self.query_count), 1), self.query_count - 1)
+        order = np.random.default_rng(seed).permutation(self.query_count)
+        return self.queries(np.sort(order[held:])), self.queries(np.sort(order[:held]))
+
+    def with_width(
+        self, feature_count: int, missing: Missing, feature_names: Sequence[str] | None = None
+    ) -> RankingDataset:
+        """The same documents with this many features: absent columns are filled by the missing policy.
+
+        `feature_names` names the columns of a data set that has to be widened.
+        """
+        extra = feature_count - self.feature_count
+        if extra == 0:
+            return self
+        if extra < 0:
+            raise DataError(
+                f"the data has {self.feature_count} features, the model was trained on {feature_count}: "
+                "leave out the ones it does not know"
+            )
+        fill = np.full((self.document_count, extra), 0.0 if missing == "zero" else np.nan, np.float32)
+        return replace(
+            self,
+            features=np.concatenate([self.features, fill], axis=1),
+            feature_names=feature_names,
+            trusted=True,
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over shapes, labels, offsets, query ids and features: names this data in a manifest."""
+        digest = hashlib.sha256(repr((self.features.shape, self.query_count)).encode())
+        for array in (self.labels, self.offsets, self.features):
+            digest.update(memoryview(array).cast("B"))
+        digest.update("\n".join(self.query_ids).encode("utf-8", "surrogateescape"))
+        return f"sha256:{digest.hexdigest()}"
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[RankingDataset]) -> RankingDataset:
+        """The queries of all parts, in order; all must have the same width."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        ids = [part.document_ids for part in parts]
+        weights = [part.weights for part in parts]
+        positions = [part.positions for part in parts]
+        starts = np.cumsum([0, *(part.document_count for part in parts[:-1])])
+        return cls(
+            features=np.concatenate([part.features for part in parts]),
+            labels=np.concatenate([part.labels for part in parts]),
+            offsets=np.concatenate(
+                [[0], *(p.offsets[1:] + start for p, start in zip(parts, starts, strict=True))]
+            ),
+            query_ids=[query for part in parts for query in part.query_ids],
+            document_ids=None
+            if any(i is None for i in ids)
+            else [d for i in ids if i is not None for d in i],
+            feature_names=first.feature_names,
+            weights=None
+            if any(w is None for w in weights)
+            else np.concatenate([w for w in weights if w is not None]),
+            positions=None
+            if any(p is None for p in positions)
+            else np.concatenate([p for p in positions if p is not None]),
+        )
+
+    @classmethod
+    def from_rows(
+        cls,
+        *,
+        features: Float32,
+        labels: npt.NDArray[Any],
+        row_queries: Sequence[str],
+        regroup: bool = False,
+        document_ids: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        row_weights: npt.NDArray[Any] | None = None,
+        positions: npt.NDArray[Any] | None = None,
+    ) -> RankingDataset:
+        """Lists from rows that each name their query.
+
+        Rows of one query must be contiguous, or are brought together (in order of first appearance,
+        keeping the order inside each query) with `regroup`.
+        """
+        codes: dict[str, int] = {}
+        row_codes = np.fromiter(
+            (codes.setdefault(q, len(codes)) for q in row_queries), np.int64, len(row_queries)
+        )
+        starts = np.flatnonzero(np.diff(row_codes, prepend=-1))
+        if len(starts) != len(codes):
+            if not regroup:
+                seen: set[int] = set()
+                row = next(int(s) for s in starts if row_codes[s] in seen or seen.add(int(row_codes[s])))  # type: ignore[func-returns-value]
+                raise DataError(
+                    f"row {row}: query {row_queries[row]!r} was already closed by another query; "
+                    "sort the rows by query, or pass regroup"
+                )
+            order = np.argsort(row_codes, kind="stable")
+            features, labels, row_codes = features[order], labels[order], row_codes[order]
+            document_ids = None if document_ids is None else _take(document_ids, order)
+            row_weights = None if row_weights is None else row_weights[order]
+            positions = None if positions is None else positions[order]
+            starts = np.flatnonzero(np.diff(row_codes, prepend=-1))
+        return cls(
+            features=features,
+            labels=labels,
+            offsets=np.append(starts, len(row_codes)),
+            query_ids=list(codes),
+            document_ids=document_ids,
+            feature_names=feature_names,
+            weights=row_weights,
+            positions=positions,
+        )
+
+    @classmethod
+    def from_pandas(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        label: str = "label",
+        query: str = "qid",
+        document: str | None = None,
+        weight: str | None = None,
+        position: str | None = None,
+        features: Sequence[str] | None = None,
+        regroup: bool = False,
+    ) -> RankingDataset:
+        """Lists from a data frame: one row a document; by default every other column is a feature."""
+        named = [column for column in (label, query, document, weight, position) if column is not None]
+        absent = [column for column in named + list(features or ()) if column not in frame.columns]
+        if absent:
+            raise DataError(
+                f"no column {absent[0]!r} in the frame; it has: {', '.join(map(str, frame.columns))}"
+            )
+        columns = list(features) if features is not None else [c for c in frame.columns if c not in named]
+        try:
+            matrix = frame[columns].to_numpy(np.float32, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            kinds = {str(c): str(frame[c].dtype) for c in columns if not _is_numeric(frame[c].dtype)}
+            raise DataError(f"features must be numbers; these columns are not: {kinds}") from error
+        return cls.from_rows(
+            features=matrix,
+            labels=frame[label].to_numpy(np.float32, na_value=np.nan),
+            row_queries=[str(q) for q in frame[query].tolist()],
+            regroup=regroup,
+            document_ids=None if document is None else [str(d) for d in frame[document].tolist()],
+            feature_names=[str(column) for column in columns],
+            row_weights=None if weight is None else frame[weight].to_numpy(np.float32),
+            positions=None if position is None else frame[position].to_numpy(np.int64),
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a document: `qid`, `label`, `document` where ids are known, then the features by name."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {
+            "qid": np.repeat(np.asarray(list(self.query_ids), object), self.sizes),
+            "label": self.labels,
+        }
+        if self.document_ids is not None:
+            columns["document"] = list(self.document_ids)
+        frame = pd.DataFrame(self.features, columns=[self.name_of(i) for i in range(self.feature_count)])
+        return pd.concat([pd.DataFrame(columns), frame], axis=1)
+
+
+def _take(texts: Sequence[str], rows: Int64) -> Strings:
+    return Strings.of(texts[int(row)] for row in rows)
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return bool(getattr(dtype, "kind", "O") in "biuf" or getattr(dtype, "_is_numeric", False))

@@ -1,0 +1,73 @@
+"""Every failure a user can cause, each with the exit code the command line ends with.
+
+A message says what was expected, what came, where, and what to do about it.
+
+    RankwrightError          1   base; anything unforeseen
+      UsageError             2   a wrong flag, config key or value
+      MissingExtraError      3   an optional dependency is not installed
+      DataError              4   bad data
+        ParseError           4   bad data at FILE:LINE:COL
+        ArtifactError        4   a model folder that is damaged or not ours
+      CheckFailedError       5   a verification or threshold did not hold
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RankwrightError(Exception):
+    """Base of every error this project raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(RankwrightError):
+    """A flag, config key or argument that cannot be used as given."""
+
+    exit_code = 2
+
+
+class MissingExtraError(RankwrightError):
+    """An optional dependency is needed and not installed."""
+
+    exit_code = 3
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f"{purpose} needs an optional dependency: pip install 'rankwright[{extra}]'")
+
+
+class DataError(RankwrightError):
+    """Data that cannot be used as given."""
+
+    exit_code = 4
+
+
+class ParseError(DataError):
+    """A malformed place in a text file.
+
+    `line` and `column` count from 1; the column counts bytes.
+    """
+
+    def __init__(self, file: str, line: int, column: int, message: str) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}")
+        self.file, self.line, self.column, self.message = file, line, column, message
+
+
+class ArtifactError(DataError):
+    """A model folder that is damaged, incomplete or of an unknown kind."""
+
+
+class CheckFailedError(RankwrightError):
+    """A verification ran and its answer was no."""
+
+    exit_code = 5
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not in a table: all known names, the nearest first to try."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UsageError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})")

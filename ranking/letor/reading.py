@@ -1,0 +1,186 @@
+"""`read_letor`: LETOR text to a RankingDataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from ranking.dataset import Float32, Missing, RankingDataset, Strings
+from ranking.errors import UsageError, unknown_name
+from ranking.letor.explaining import RowForm
+from ranking.letor.grouping import QueryRuns
+from ranking.letor.matrix import GrowingMatrix
+from ranking.letor.naming import read_feature_names
+from ranking.letor.pipeline import Pipeline
+from ranking.letor.scanning import Scanned, Target
+from ranking.letor.sources import CHUNK_BYTES, STDIN, Paths, path_list
+
+MAX_FEATURES = 16384
+_MOST_FEATURES = 9_999_999  # ids of seven digits, which the parser takes at once
+_NAMES_FILE = "features.txt"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How rows become a data set. All but the last two may change the result."""
+
+    form: RowForm
+    missing: Missing
+    regroup: bool
+    feature_names: tuple[str, ...] | None
+    width: int | None
+    threads: int
+    chunk_bytes: int = CHUNK_BYTES
+
+
+def read_letor(
+    paths: Paths,
+    *,
+    missing: Missing = "zero",
+    regroup: bool = False,
+    feature_count: int | None = None,
+    feature_names: Sequence[str] | None = None,
+    threads: int = 2,
+    max_features: int = MAX_FEATURES,
+    cache: str | Path | None = None,
+) -> RankingDataset:
+    """The judged lists in LETOR text: one file or several, plain or gzip, `-` for stdin.
+
+    missing        what an absent feature is: 0, or NaN
+    regroup        bring the rows of one query together (where its first row stands, their order kept; this
+                   copies the matrix once) instead of refusing a query that comes twice
+    feature_count  the width; otherwise that of `feature_names`, otherwise the largest id in the text
+    feature_names  one a feature; by default those of `features.txt` beside the first file, if there is one
+    threads        how many threads parse
+    max_features   the largest width accepted where none is given, so that a wild id cannot fill the memory
+    cache          a folder for a memory-mapped copy, used again while the files stay as they are (stdin is
+                   never kept)
+
+    Values equal float32(float(text)). Document ids come from the comment: X of `docid = X`, or its first
+    word; a row without one gets "" where others have one.
+
+    Raises ParseError at the first malformed line, DataError for a file that cannot be read, and UsageError
+    for options that contradict each other.
+    """
+    from ranking.letor.cache import cached
+
+    files = path_list(paths)
+    if feature_names is None:
+        feature_names = _names_beside(files[0])
+    options = read_options(
+        missing=missing,
+        regroup=regroup,
+        feature_count=feature_count,
+        feature_names=feature_names,
+        threads=threads,
+        max_features=max_features,
+    )
+    return read_lists(files, options) if cache is None else cached(Path(cache), files, options)
+
+
+def _names_beside(path: str) -> list[str] | None:
+    """The names in `features.txt` in the folder of a file, if it is there."""
+    beside = Path(path).parent / _NAMES_FILE
+    return read_feature_names(beside) if path != STDIN and beside.is_file() else None
+
+
+def read_options(
+    *,
+    missing: Missing,
+    regroup: bool = False,
+    feature_count: int | None,
+    feature_names: Sequence[str] | None,
+    threads: int,
+    max_features: int,
+    first_id: int = 1,
+    with_qid: bool = True,
+) -> ReadOptions:
+    """The checked options of a reader."""
+    if missing not in get_args(Missing):
+        raise unknown_name("missing-value policy", str(missing), get_args(Missing))
+    if threads < 1:
+        raise UsageError(f"expected at least one thread, got threads={threads}")
+    if first_id not in (0, 1):
+        raise UsageError(f"expected feature ids to begin at 0 or 1, got first_id={first_id}")
+    names = None if feature_names is None else tuple(feature_names)
+    if names is not None and feature_count not in (None, len(names)):
+        raise UsageError(
+            f"expected {len(names)} features, as there are names, got feature_count={feature_count}"
+        )
+    width = feature_count if names is None else len(names)
+    most = max_features if width is None else width
+    if not 1 <= most <= _MOST_FEATURES:
+        raise UsageError(f"expected between 1 and {_MOST_FEATURES} features, got {most}")
+    reason = (
+        "raise max_features if the data really is that wide"
+        if width is None
+        else f"the data was said to have {width} features: raise feature_count, or complete {_NAMES_FILE}"
+    )
+    form = RowForm(with_qid, first_id, most - 1 + first_id, reason)
+    return ReadOptions(form, missing, regroup, names, width, threads)
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """What the rows of some files say, before they are lists."""
+
+    features: Float32
+    labels: Float32
+    document_ids: Strings | None
+    runs: QueryRuns
+
+
+def read_rows(paths: Sequence[str], options: ReadOptions) -> TextRows:
+    """Reads every row; raises at the first malformed line."""
+    form, fill = options.form, 0.0 if options.missing == "zero" else float("nan")
+    runs = QueryRuns(options.regroup)
+    pipeline = Pipeline(form, runs, options.threads, options.chunk_bytes, most_errors=1)
+    matrix = GrowingMatrix(options.width, fill, pipeline.settle)
+
+    def room(rows: int, columns: int, share: float | None) -> Target:
+        first = matrix.reserve(rows, columns, share)
+        return Target(matrix.flat, first * matrix.stride, matrix.stride, matrix.stride, fill)
+
+    parts: list[Scanned] = []
+    for block in pipeline.blocks(paths, room):
+        if block.errors:
+            raise block.errors[0]
+        if block.scanned is not None:
+            parts.append(block.scanned)
+    top = max(part.top_id for part in parts)
+    features = matrix.finish(top - form.first_id + 1 if options.width is None else options.width)
+    return TextRows(features, np.concatenate([part.labels for part in parts]), _document_ids(parts), runs)
+
+
+def read_lists(paths: Sequence[str], options: ReadOptions) -> RankingDataset:
+    """The data set whose rows name their queries."""
+    rows = read_rows(paths, options)
+    features, labels, documents = rows.features, rows.labels, rows.document_ids
+    offsets, order = rows.runs.layout(len(labels))
+    if order is not None:
+        features, labels = features[order], labels[order]
+        documents = None if documents is None else Strings.of(documents[int(row)] for row in order)
+    return RankingDataset(
+        features=features,
+        labels=labels,
+        offsets=offsets,
+        query_ids=rows.runs.ids,
+        document_ids=documents,
+        feature_names=None if options.feature_names is None else list(options.feature_names),
+        trusted=True,
+    )
+
+
+def _document_ids(parts: Sequence[Scanned]) -> Strings | None:
+    """The ids in the comments; None if no row has one, "" where others have."""
+    data = np.concatenate([part.document_bytes for part in parts])
+    if len(data) == 0:
+        return None
+    lengths = np.concatenate([part.document_lengths for part in parts])
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return Strings(data, offsets)

@@ -1,0 +1,148 @@
+"""`Ranker`: what every trained model can do, and `load_ranker`, which opens a model folder safely.
+
+The order of checks: manifest, sizes and hashes; our own reading of the model's structure; a disposable
+child process that opens it; only then this process, which scores the golden rows once more. A damaged
+file never reaches a booster here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ranking.artifact import Artifact, read_artifact, read_manifest
+from ranking.dataset import Float32, Float64, Missing
+from ranking.errors import ArtifactError, RankwrightError
+from ranking.probe import probe as run_probe
+from ranking.structure import CHECKS, check_structure
+
+
+class Ranker(Protocol):
+    """A trained model that scores documents by their features."""
+
+    @property
+    def kind(self) -> str:
+        """Which backend it is of: `lightgbm`, `xgboost`."""
+
+    @property
+    def feature_count(self) -> int: ...
+
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def missing(self) -> Missing:
+        """What an absent feature was in training: `zero` or `nan`."""
+
+    def score(self, features: Float32) -> Float32:
+        """Scores, float32 [documents], of float32 [documents, features]; NaN is missing."""
+
+    def contributions(self, features: Float32) -> Float64:
+        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model as one file into an existing folder."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One step of a verification."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
+    """Open a model folder.
+
+    `probe=False` leaves out the child process, for folders that went through it when they were published.
+    Raises ArtifactError for anything damaged, altered, incomplete or of an unknown kind.
+    """
+    return open_artifact(read_artifact(Path(folder)), probe=probe)
+
+
+def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
+    """The ranker in these verified bytes, after the remaining checks of `load_ranker`."""
+    _check_model(artifact)
+    if probe:
+        run_probe(artifact)
+    return _open(artifact)
+
+
+def _check_model(artifact: Artifact) -> None:
+    manifest = artifact.manifest
+    if manifest.kind not in CHECKS:
+        known = ", ".join(sorted(CHECKS))
+        raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
+    try:
+        check_structure(manifest.kind, artifact.model, manifest.feature_count)
+    except ArtifactError as error:
+        raise ArtifactError(f"{artifact.where / manifest.model}: {error}; train again") from error
+
+
+def _open(artifact: Artifact) -> Ranker:
+    """Open in this process and compare the golden scores."""
+    # Here and not above: this room is opened by every command, the boosters only by those that score.
+    from ranking.boosting import KINDS
+
+    manifest = artifact.manifest
+    ranker = KINDS[manifest.kind].from_bytes(
+        artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+    )
+    difference = artifact.golden.mismatch(
+        ranker.score(artifact.golden.features), exact=manifest.same_platform
+    )
+    if difference is not None:
+        raise ArtifactError(f"{artifact.where / manifest.model}: {difference}")
+    return ranker
+
+
+def verify(folder: Path | str) -> list[Check]:
+    """Every check of `load_ranker`, one by one; after a failed one the others are skipped."""
+    place = Path(folder)
+    held: list[Artifact] = []
+
+    def hashes() -> str:
+        held.append(read_artifact(place))
+        return f"{len(held[0].manifest.files)} files have their size and SHA-256"
+
+    def manifest() -> str:
+        found = read_manifest(place)
+        return f"{found.kind}, {found.feature_count} features, missing is {found.missing}"
+
+    def structure() -> str:
+        _check_model(held[0])
+        return f"{len(held[0].model)} bytes of sound {held[0].manifest.kind} trees"
+
+    def child() -> str:
+        run_probe(held[0])
+        return "a child process opened it and scored the golden rows"
+
+    def golden() -> str:
+        _open(held[0])
+        exactly = (
+            "to the bit" if held[0].manifest.same_platform else "to 1e-6 (other library version or machine)"
+        )
+        return f"{len(held[0].golden.scores)} golden rows score the same {exactly}"
+
+    steps: dict[str, Callable[[], str]] = {
+        "manifest": manifest,
+        "hashes": hashes,
+        "structure": structure,
+        "probe": child,
+        "golden": golden,
+    }
+    checks: list[Check] = []
+    for name, step in steps.items():
+        failed = next((check.name for check in checks if not check.ok), None)
+        if failed is not None:
+            checks.append(Check(name, False, f"skipped because {failed} failed"))
+            continue
+        try:
+            checks.append(Check(name, True, step()))
+        except (RankwrightError, OSError) as error:
+            checks.append(Check(name, False, str(error)))
+    return checks

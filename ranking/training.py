@@ -1,0 +1,279 @@
+"""TrainConfig and data in, a ranker in its folder out.
+
+The loop belongs to the booster; after each round `RunWatch` scores the held-out lists, decides on early
+stopping, reports progress and keeps checkpoints. Two runs with the same data, config, seed and threads
+write the same bytes, also when one of them was killed and resumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranking.artifact import check_destination, save_artifact
+from ranking.boosting import BUILTIN, KINDS, BoostedRanker, Job, boost, sampled_by
+from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
+from ranking.config import TrainConfig
+from ranking.dataset import Float32, RankingDataset
+from ranking.errors import DataError
+from ranking.evaluation import (
+    DEFAULT_METRICS,
+    Evaluation,
+    FeatureBaseline,
+    best_feature,
+    evaluate_scores,
+    score_dataset,
+)
+from ranking.metrics import Metric
+from ranking.objectives import objective_named
+from ranking.rankers import Ranker
+from ranking.report import render
+from ranking.training_report import training_report
+from ranking.watch import Progress, RunWatch, interruptible
+
+__all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
+
+_GOLDEN_ROWS = 32
+
+THIS_MODEL = "this model"
+
+_NOT_IDENTITY = ("checkpoint_seconds",)
+"""Config that does not change the model, and so may differ on --resume."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run gave."""
+
+    folder: Path
+    ranker: Ranker
+    config: TrainConfig
+    rounds: int
+    """trees kept"""
+    seconds: float
+    evaluation: Evaluation | None
+    """on the held-out queries, or None where there are none"""
+    interrupted: bool
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        valid = {} if self.evaluation is None else dict(self.evaluation.means)
+        return {
+            "model": str(self.folder),
+            "backend": self.config.backend,
+            "objective": self.config.objective,
+            "rounds": self.rounds,
+            "seconds": round(self.seconds, 3),
+            "metrics": {"valid": valid},
+            "interrupted": self.interrupted,
+            "notes": list(self.notes),
+        }
+
+
+def train(
+    config: TrainConfig,
+    data: RankingDataset,
+    valid: RankingDataset | None,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    against: Ranker | None = None,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train a ranker and save it, with its report, as the artifact `out`.
+
+    Without `valid`, `config.valid_fraction` of the queries are held out. `against` is another ranker to
+    show beside this one in the report. Ctrl-C ends the run after the current round and keeps the best model
+    so far (`interrupted` in the result). Raises UsageError for a config, and DataError for data, that
+    cannot be trained on.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    check_destination(out)
+    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    data, valid, notes = _split(config, data, valid)
+    identity = _identity(config, data, valid)
+    checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
+    watch = RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint)
+    with interruptible(watch):
+        ranker = _boosted(config, data, valid, watch, checkpoint)
+    baseline = best_feature(data, metric, config.seed)
+    systems = _systems(ranker, data if valid is None else valid, baseline, against)
+    evaluations = _evaluations(config, data if valid is None else valid, systems)
+    result = TrainResult(
+        folder=out,
+        ranker=ranker,
+        config=config,
+        rounds=ranker.rounds,
+        seconds=time.monotonic() - started,
+        evaluation=None if valid is None else evaluations[THIS_MODEL],
+        interrupted=watch.interrupted,
+        notes=(*notes, *resumed),
+    )
+    report = training_report(
+        config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity
+    )
+    save_artifact(
+        out,
+        ranker,
+        facts=_facts(result, data, identity, watch, baseline),
+        golden=_golden(data, config.seed),
+        extra={"report.html": render(report).encode()},
+    )
+    if not watch.interrupted:
+        drop_checkpoint(folder_for(out))
+    return result
+
+
+def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> BoostedRanker:
+    """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
+    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    watch = RunWatch(config, metric, data, valid, None, None, None)
+    return _boosted(config, data, valid, watch, None)
+
+
+def _split(
+    config: TrainConfig, data: RankingDataset, valid: RankingDataset | None
+) -> tuple[RankingDataset, RankingDataset | None, list[str]]:
+    """(train, held-out lists or None, what to tell the user), both of the same width."""
+    if valid is not None:
+        width = max(data.feature_count, valid.feature_count)
+        names = data.feature_names if data.feature_count == width else valid.feature_names
+        missing = config.missing
+        assert missing in ("zero", "nan")
+        return data.with_width(width, missing, names), valid.with_width(width, missing, names), []
+    if config.valid_fraction == 0:
+        return data, None, ["no held-out queries: trains all rounds, measures nothing"]
+    rest, held_out = data.hold_out(config.valid_fraction, config.seed)
+    return (
+        rest,
+        held_out,
+        [f"held out {held_out.query_count} of {data.query_count} queries (no --valid file)"],
+    )
+
+
+def _identity(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> dict[str, Any]:
+    """What decides the model: the resolved config and the fingerprints of the data."""
+    resolved = {key: value for key, value in config.resolved().items() if key not in _NOT_IDENTITY}
+    return {
+        **resolved,
+        "train data": data.fingerprint(),
+        "held-out data": None if valid is None else valid.fingerprint(),
+    }
+
+
+def _checkpoint_to_resume(
+    config: TrainConfig, out: Path, identity: Mapping[str, Any]
+) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to continue from, or None with the reason for starting over."""
+    checkpoint = read_checkpoint(folder_for(out), identity)
+    if checkpoint is None:
+        return None, ["no checkpoint to resume from: started at round 0"]
+    sampler = sampled_by(config.backend, config.booster)
+    if sampler is not None:
+        return None, [f"{config.backend} cannot restore the sampler of booster.{sampler}: started at round 0"]
+    return checkpoint, [f"resumed after round {checkpoint.rounds}"]
+
+
+def _boosted(
+    config: TrainConfig,
+    data: RankingDataset,
+    valid: RankingDataset | None,
+    watch: RunWatch,
+    checkpoint: Checkpoint | None,
+) -> BoostedRanker:
+    """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
+    builtin = config.builtin
+    job = Job(
+        train=data,
+        valid=valid,
+        objective=objective_named(config.objective, config.objective_parameters)
+        if builtin is None
+        else builtin or BUILTIN[config.backend],
+        booster=config.booster,
+        rounds=config.rounds,
+        seed=config.seed,
+        threads=config.threads,
+        watch=watch,
+        start=None if checkpoint is None else checkpoint.model,
+    )
+    model = boost(config.backend, job)
+    names = tuple(data.name_of(i) for i in range(data.feature_count))
+    assert config.missing in ("zero", "nan")
+    ranker = KINDS[config.backend].from_bytes(model, feature_names=names, missing=config.missing)
+    if not ranker.importance().any():
+        raise DataError(
+            "the booster found no split to make, so that every score would be the same: for little data lower "
+            "booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost), or check the labels"
+        )
+    keep = watch.best_round if config.early_stopping or watch.interrupted else None
+    return ranker if keep is None or keep >= ranker.rounds else ranker.first(keep)
+
+
+def _systems(
+    ranker: BoostedRanker, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
+) -> dict[str, Float32]:
+    """Scores of the shown lists by this model and by what it is held against."""
+    systems = {THIS_MODEL: score_dataset(ranker, shown)}
+    systems[f"{shown.name_of(baseline.feature)} alone"] = baseline.score(shown.features)
+    if against is not None:
+        systems["compared model"] = score_dataset(against, shown)
+    return systems
+
+
+def _evaluations(
+    config: TrainConfig, shown: RankingDataset, systems: Mapping[str, Float32]
+) -> dict[str, Evaluation]:
+    names = list(dict.fromkeys([config.metric, *DEFAULT_METRICS]))
+    metrics = [Metric.parse(name, empty=config.empty, ties=config.ties) for name in names]
+    return {name: evaluate_scores(scores, shown, metrics, config.seed) for name, scores in systems.items()}
+
+
+def _facts(
+    result: TrainResult,
+    data: RankingDataset,
+    identity: Mapping[str, Any],
+    watch: RunWatch,
+    baseline: FeatureBaseline,
+) -> dict[str, Any]:
+    """What the manifest says of the run; no times, so that equal runs give equal folders."""
+    config = result.config
+    resolved = config.resolved()
+    facts: dict[str, Any] = {
+        "objective": resolved.pop("objective"),
+        "config": resolved,
+        "seed": config.seed,
+        "data": {"train": identity["train data"], "valid": identity["held-out data"]},
+        "rounds": result.rounds,
+        "rounds_trained": watch.rounds,
+        "interrupted": result.interrupted,
+        "metrics": {},
+        "baseline": {"feature": baseline.feature, "descending": baseline.descending},
+        "feature_ranges": _ranges(data.features),
+    }
+    if result.evaluation is not None:
+        facts["metrics"] = {"valid": dict(result.evaluation.means)}
+        facts["conventions"] = dict(result.evaluation.conventions)
+    return facts
+
+
+def _ranges(features: Float32) -> list[list[float] | None]:
+    """[lowest, highest] of each feature in training, None where it was always missing."""
+    low, high = np.fmin.reduce(features, axis=0), np.fmax.reduce(features, axis=0)
+    return [
+        None if np.isnan(a) else [float(a), float(b)]
+        for a, b in zip(low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+def _golden(data: RankingDataset, seed: int) -> Float32:
+    """Rows kept with their scores, to recognise the model by: a draw of the training rows, and one all missing."""
+    count = min(_GOLDEN_ROWS - 1, data.document_count)
+    rows = np.sort(np.random.default_rng(seed).choice(data.document_count, count, replace=False))
+    absent = np.full((1, data.feature_count), np.nan, np.float32)
+    return np.concatenate([data.features[rows], absent])

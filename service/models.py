@@ -1,0 +1,109 @@
+"""Which model answers to which reference, at one instant.
+
+The table is replaced whole, never changed: a request takes its `Model` once, and its name, version and scores
+belong together whatever is swapped meanwhile.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from service.errors import RETRY_AFTER, ApiError
+
+if TYPE_CHECKING:
+    from ranking.rankers import Ranker
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A ranker under the name and version it answers with; `manifest` is what its folder says of it."""
+
+    name: str
+    version: str
+    ranker: Ranker
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {name: i for i, name in enumerate(self.feature_names)})
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.ranker.feature_names
+
+    @property
+    def feature_count(self) -> int:
+        return self.ranker.feature_count
+
+
+Load = Callable[[str], Model | None]
+"""Opens a version that the table does not hold ("movies@7"), or says that there is none."""
+
+
+class Models:
+    """References ("movies", "movies:production", "movies@7") to models.
+
+    `default` answers requests that name none; without it, a table of a single name has its own.
+    """
+
+    def __init__(self, default: str | None = None, load: Load = lambda reference: None) -> None:
+        self._default, self._load = default, load
+        self._table: Mapping[str, Model] = {}
+
+    def replace(self, table: Mapping[str, Model]) -> None:
+        self._table = table
+
+    @property
+    def table(self) -> Mapping[str, Model]:
+        return self._table
+
+    @property
+    def default(self) -> str | None:
+        """The reference behind a request that names no model."""
+        if self._default is not None:
+            return self._default
+        names = {model.name for model in self._table.values()}
+        return next(iter(names)) if len(names) == 1 else None
+
+    @property
+    def ready(self) -> bool:
+        return self._default in self._table if self._default is not None else bool(self._table)
+
+    def find(self, reference: str | None) -> Model:
+        """The model behind a reference, or behind none.
+
+        Raises ApiError 503 while there is no model at all, 404 for a reference that is not known (with those
+        that are), 422 where one has to be named.
+        """
+        table = self._table
+        if not table or (reference is None and not self.ready):
+            raise ApiError(503, "not_ready", "no model is loaded yet: try again soon", headers=RETRY_AFTER)
+        wanted = reference if reference is not None else self.default
+        if wanted is None:
+            names = sorted(table)
+            raise ApiError(
+                422,
+                "model_required",
+                f"name a `model`, one of: {', '.join(names)}",
+                path="model",
+                known=names,
+            )
+        model = table.get(wanted) or self._load(wanted)
+        if model is None:
+            raise _unknown_model(wanted, sorted(table))
+        return model
+
+
+def _unknown_model(reference: str, known: list[str]) -> ApiError:
+    near = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ApiError(
+        404,
+        "unknown_model",
+        f"there is no model {reference!r}{hint} (known: {', '.join(known)})",
+        nearest=near[0] if near else None,
+        known=known,
+    )

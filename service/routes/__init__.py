@@ -1,0 +1,1 @@
+"""The routes: read, decode, call one function of another room, encode."""

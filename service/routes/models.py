@@ -1,0 +1,64 @@
+"""GET /v1/models and /v1/models/{reference}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from service.messages import Limits, ModelDescription, ModelList, ModelSummary
+from service.models import Model, Models
+from service.openapi import replies
+from service.settings import Settings
+
+History = Callable[[str], tuple[list[str], dict[str, str]]]
+"""The versions and aliases of a name, as its source has them now."""
+
+
+def model_routes(models: Models, history: History, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["models"])
+    limits = Limits(settings.max_candidates, settings.max_body_bytes, settings.max_explained)
+
+    @router.get(
+        "/v1/models", summary="List models", response_class=Response, responses=replies(ModelList, 500)
+    )
+    def list_models() -> Response:
+        table, default = models.table, models.default
+        chosen = table.get(default or "")
+        named = {reference: model for reference, model in table.items() if reference == model.name}
+        summaries = [
+            ModelSummary(name, model.version, *history(name), chosen is not None and chosen.name == name)
+            for name, model in sorted(named.items())
+        ]
+        return _reply(ModelList(summaries, default))
+
+    @router.get(
+        "/v1/models/{reference}",
+        summary="Describe a model",
+        response_class=Response,
+        responses=replies(ModelDescription, 404, 500, 503),
+    )
+    def describe_model(reference: str) -> Response:
+        return _reply(_describe(models.find(reference), limits))
+
+    return router
+
+
+def _describe(model: Model, limits: Limits) -> ModelDescription:
+    ranker, manifest = model.ranker, model.manifest
+    return ModelDescription(
+        model.name,
+        model.version,
+        ranker.kind,
+        ranker.feature_count,
+        list(ranker.feature_names),
+        ranker.missing,
+        manifest.get("metrics") or {},
+        manifest.get("conventions") or {},
+        limits,
+    )
+
+
+def _reply(message: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(message), media_type="application/json")

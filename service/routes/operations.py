@@ -1,0 +1,38 @@
+"""GET /healthz, /readyz and /metrics: for those who run the service."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.errors import RETRY_AFTER, ApiError
+from service.messages import Health
+from service.models import Models
+from service.openapi import replies
+from service.telemetry import Telemetry
+
+
+def operation_routes(models: Models, telemetry: Telemetry) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz", summary="Alive", response_class=Response, responses=replies(Health))
+    async def healthz() -> Response:
+        return Response(msgspec.json.encode(Health("alive")), media_type="application/json")
+
+    @router.get("/readyz", summary="Ready to rank", response_class=Response, responses=replies(Health, 503))
+    async def readyz() -> Response:
+        if not models.ready:
+            raise ApiError(503, "not_ready", "no model is loaded yet: try again soon", headers=RETRY_AFTER)
+        return Response(msgspec.json.encode(Health("ready")), media_type="application/json")
+
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def metrics() -> Response:
+        return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

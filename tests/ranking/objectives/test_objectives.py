@@ -1,0 +1,284 @@
+"""Every member of the registry: derivative of its loss, invariances, extremes; and the formulas by hand."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ranking.errors import DataError, UsageError
+from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
+from tests.lists import one_list, permuted_within, random_lists
+
+VARIANTS: dict[str, Any] = {
+    **OBJECTIVES,
+    "hinge, wide margin, truncated": Hinge(margin=2.5, truncation=2),
+    "ranknet, steep, normalised": RankNet(sigma=3.0, score_normalization=True, lambda_normalization=True),
+    "ranknet, truncated, file ties": RankNet(truncation=3, ties="file"),
+    "lambdarank, plain": LambdaRank(score_normalization=False, lambda_normalization=False, truncation=None),
+    "lambdarank, linear gain, top 2": LambdaRank(gain="linear", discount="reciprocal", truncation=2),
+}
+everything = pytest.mark.parametrize("objective", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+@pytest.fixture(scope="module")
+def lists() -> Any:
+    return random_lists(queries=12, longest=14, seed=3)
+
+
+def scores_for(dataset: Any, seed: int = 1, ties: bool = False) -> Any:
+    scores = np.random.default_rng(seed).normal(size=dataset.document_count)
+    return np.round(scores * 2) / 2 if ties else scores
+
+
+@everything
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct scores", "tied scores"])
+def test_gradient_is_the_derivative_of_the_loss(objective: Any, ties: bool, lists: Any) -> None:
+    """With pair weights held, central differences of the summed loss give the gradient."""
+    # The hinge has a kink where a gap equals its margin; no gap of halves equals 0.37 more or less.
+    scores = scores_for(lists, ties=ties) + (0.37 * lists.labels if isinstance(objective, Hinge) else 0.0)
+    gradient, _ = objective.gradients(scores, lists)
+    step = 1e-5
+    for row in range(0, lists.document_count, 3):
+        moved = np.zeros(lists.document_count)
+        moved[row] = step
+        up, down = (
+            objective.loss(scores + moved, lists, scores),
+            objective.loss(scores - moved, lists, scores),
+        )
+        assert gradient[row] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", [n for n, o in VARIANTS.items() if o.hessian == "exact"])
+def test_exact_hessians_are_second_derivatives(name: str, lists: Any) -> None:
+    """Central differences of the gradient, one coordinate at a time, with the weights held by the loss."""
+    objective, scores, step = VARIANTS[name], scores_for(lists), 1e-4
+    _, hessian = objective.gradients(scores, lists)
+    for row in range(0, lists.document_count, 3):
+        moved = np.zeros(lists.document_count)
+        moved[row] = step
+        up, middle, down = (objective.loss(scores + sign * moved, lists, scores) for sign in (1, 0, -1))
+        assert hessian[row] == pytest.approx((up - 2 * middle + down) / step**2, rel=1e-3, abs=1e-5)
+
+
+@everything
+def test_hessians_are_never_negative(objective: Any, lists: Any) -> None:
+    """A booster divides by their sums."""
+    _, hessian = objective.gradients(scores_for(lists, ties=True), lists)
+    assert (hessian >= 0).all()
+    assert hessian.any()
+
+
+@everything
+def test_gradients_sum_to_zero_in_every_query(objective: Any, lists: Any) -> None:
+    """Each pair pushes its two documents apart with equal force."""
+    gradient, _ = objective.gradients(scores_for(lists, ties=True), lists)
+    assert np.abs(np.add.reduceat(gradient, lists.offsets[:-1])).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", [n for n, o in VARIANTS.items() if o.ties == "average"])
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_row_order_never_matters(name: str, seed: int) -> None:
+    """Permuting a query's documents permutes gradient and hessian, also where scores tie."""
+    dataset = random_lists(queries=4, longest=9, seed=seed)
+    shuffled, rows = permuted_within(dataset, seed + 1)
+    scores = scores_for(dataset, seed, ties=True)
+    for there, here in zip(
+        VARIANTS[name].gradients(scores[rows], shuffled),
+        VARIANTS[name].gradients(scores, dataset),
+        strict=True,
+    ):
+        assert there == pytest.approx(here[rows], rel=1e-9, abs=1e-12)
+
+
+@everything
+def test_only_score_differences_matter(objective: Any, lists: Any) -> None:
+    """Adding a constant to a query's scores changes nothing (a power of two, so that sums stay exact)."""
+    scores = np.round(scores_for(lists) * 1024) / 1024
+    shift = np.repeat(np.arange(lists.query_count) * 4.0, lists.sizes)
+    for moved, still in zip(
+        objective.gradients(scores + shift, lists), objective.gradients(scores, lists), strict=True
+    ):
+        assert moved == pytest.approx(still, rel=1e-12, abs=1e-15)
+
+
+@everything
+@pytest.mark.parametrize(
+    "labels", [[2.0], [1.0, 1.0, 1.0], [0.0, 0.0]], ids=["one document", "equal", "none relevant"]
+)
+def test_lists_without_pairs_have_zero_gradient(objective: Any, labels: list[float]) -> None:
+    dataset = one_list(labels)
+    gradient, hessian = objective.gradients(np.arange(len(labels), dtype=float), dataset)
+    assert not gradient.any()
+    assert not hessian.any()
+    assert objective.loss(np.zeros(len(labels)), dataset) == 0.0
+
+
+@everything
+@pytest.mark.parametrize("size", [1e30, 1e300])
+def test_huge_scores_stay_finite(objective: Any, size: float) -> None:
+    """The factored exponentials would underflow here; the rows fall back to one exp a pair."""
+    dataset = one_list([0.0, 3.0, 1.0, 0.0, 2.0])
+    gradient, hessian = objective.gradients(np.array([size, -size, 0.0, 1.0, -1.0]), dataset)
+    assert np.isfinite(gradient).all()
+    assert np.isfinite(hessian).all()
+    assert gradient.any()
+
+
+@everything
+def test_fallback_and_factored_exponentials_agree(objective: Any) -> None:
+    """One far outlier switches a list to the fallback; the pairs it takes no part in must not notice."""
+    near, far = one_list([0.0, 3.0, 1.0, 2.0]), one_list([0.0, 3.0, 1.0, 2.0, 2.0])
+    plain = replace(objective, score_normalization=False, lambda_normalization=False, truncation=None)
+    if isinstance(plain, LambdaRank):
+        return  # its weights see the outlier's rank and the longer ideal list
+    scores = np.array([0.3, -0.2, 0.8, 0.1])
+    gradient, hessian = plain.gradients(scores, near)
+    _, with_outlier = plain.gradients(np.append(scores, -1e6), far)
+    assert with_outlier[:4] == pytest.approx(hessian, rel=1e-12) or isinstance(plain, Hinge)
+    assert gradient.any()
+
+
+@everything
+def test_threads_give_the_same_numbers(objective: Any, lists: Any) -> None:
+    """Each query is computed alike, whichever thread takes it."""
+    scores = scores_for(lists)
+    one, three = objective.prepare(lists, 1)(scores), objective.prepare(lists, 3)(scores)
+    assert (one[0] == three[0]).all()
+    assert (one[1] == three[1]).all()
+
+
+@everything
+def test_query_weights_scale_their_query(objective: Any, lists: Any) -> None:
+    weights = np.arange(lists.query_count) / 2.0
+    weighted = replace(lists, weights=weights)
+    scores, each = scores_for(lists), np.repeat(weights, lists.sizes)
+    for with_weights, without in zip(
+        objective.gradients(scores, weighted), objective.gradients(scores, lists), strict=True
+    ):
+        assert with_weights == pytest.approx(without * each)
+
+
+@pytest.mark.parametrize("objective", [Hinge(), RankNet(), LambdaRank(lambda_normalization=False)], ids=str)
+def test_document_weights_enter_pairs_by_their_geometric_mean(objective: Any, lists: Any) -> None:
+    """A constant weight over a query is that query weight; a document of weight 0 takes part in no pair."""
+    scores = scores_for(lists)
+    constant = replace(lists, weights=np.full(lists.document_count, 2.5))
+    assert objective.gradients(scores, constant)[0] == pytest.approx(
+        2.5 * objective.gradients(scores, lists)[0]
+    )
+    mixed = np.random.default_rng(0).uniform(0.5, 2, lists.document_count)
+    mixed[::3] = 0.0
+    gradient, hessian = objective.gradients(scores, replace(lists, weights=mixed))
+    assert not gradient[::3].any()
+    assert not hessian[::3].any()
+    assert np.abs(np.add.reduceat(gradient, lists.offsets[:-1])).max() < 1e-12
+
+
+def test_ranknet_by_hand() -> None:
+    """Two documents, sigma 2, the better one 0.5 below: p = 1 / (1 + exp(2 · −0.5))."""
+    p = 1 / (1 + np.exp(-1.0))
+    gradient, hessian = RankNet(sigma=2.0).gradients([0.0, 0.5], one_list([1.0, 0.0]))
+    assert gradient == pytest.approx([-2 * p, 2 * p])
+    assert hessian == pytest.approx([4 * p * (1 - p)] * 2)
+    assert RankNet(sigma=2.0).loss([0.0, 0.5], one_list([1.0, 0.0])) == pytest.approx(np.log(1 + np.e))
+
+
+def test_hinge_by_hand() -> None:
+    """Labels 2, 1, 0 at scores 0, 0.4, −2, margin 1: only the first pair is closer than the margin."""
+    gradient, hessian = Hinge().gradients([0.0, 0.4, -2.0], one_list([2.0, 1.0, 0.0]))
+    assert gradient.tolist() == [-1.0, 1.0, 0.0]
+    assert hessian.tolist() == [1.0, 1.0, 0.0]
+    assert Hinge().loss([0.0, 0.4, -2.0], one_list([2.0, 1.0, 0.0])) == pytest.approx(1 - (0.0 - 0.4))
+
+
+def test_hinge_surrogate_bounds_every_leaf() -> None:
+    """|gradient| <= margin · hessian for each document, so that no leaf exceeds the margin even at lambda 0."""
+    dataset = random_lists(queries=20, seed=5)
+    for margin in (0.25, 1.0, 4.0):
+        gradient, hessian = Hinge(margin=margin).gradients(scores_for(dataset), dataset)
+        assert (np.abs(gradient) <= margin * hessian + 1e-12).all()
+
+
+def test_lambdarank_by_hand() -> None:
+    """Three documents, labels 0, 2, 1 ranked as listed, no truncation, no normalisation."""
+    plain = LambdaRank(truncation=None, score_normalization=False, lambda_normalization=False)
+    scores = np.array([3.0, 2.0, 1.0])
+    d = [1.0, 1 / np.log2(3), 0.5]
+    ideal = 3 * d[0] + 1 * d[1]
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731 - a formula, not a function
+    w01 = 3 * (d[0] - d[1]) / ideal
+    w02 = 1 * (d[0] - d[2]) / ideal
+    w12 = 2 * (d[1] - d[2]) / ideal
+    l01, l02, l12 = w01 * sigmoid(1.0), w02 * sigmoid(2.0), w12 * sigmoid(-1.0)
+    gradient, _ = plain.gradients(scores, one_list([0.0, 2.0, 1.0]))
+    assert gradient == pytest.approx([l01 + l02, -l01 - l12, l12 - l02])
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        LambdaRank(truncation=3, score_normalization=False, lambda_normalization=False),
+        RankNet(truncation=2),
+        Hinge(truncation=4),
+    ],
+    ids=["lambdarank", "ranknet", "hinge"],
+)
+def test_tied_scores_weigh_pairs_by_the_mean_over_their_orders(objective: Any) -> None:
+    """Brute force: the file-order objective averaged over every order of the rows."""
+    dataset = one_list([0.0, 2.0, 1.0, 0.0, 3.0, 1.0])
+    scores = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+    in_file_order = replace(objective, ties="file")
+    total = np.zeros((2, 6))
+    orders = list(itertools.permutations(range(6)))
+    for order in map(list, orders):
+        shuffled = one_list([float(dataset.labels[i]) for i in order])
+        total[:, order] += np.array(in_file_order.gradients(scores[order], shuffled))
+    gradient, hessian = objective.gradients(scores, dataset)
+    assert gradient == pytest.approx(total[0] / len(orders))
+    assert hessian == pytest.approx(total[1] / len(orders))
+
+
+def test_labels_may_be_any_non_negative_float() -> None:
+    gradient, _ = LambdaRank(gain="linear").gradients([0.0, 1.0], one_list([250.5, 0.25]))
+    assert gradient[0] < 0 < gradient[1]
+    with pytest.raises(DataError, match="linear"):
+        LambdaRank().gradients([0.0, 1.0], one_list([250.5, 0.25]))
+
+
+@pytest.mark.parametrize("scores", [[0.0, np.nan], [np.inf, 0.0]])
+def test_scores_must_be_finite(scores: list[float]) -> None:
+    with pytest.raises(DataError, match=r"query q\) is (nan|inf): scores must be finite"):
+        RankNet().gradients(scores, one_list([0.0, 1.0]))
+
+
+def test_scores_must_be_one_a_document() -> None:
+    with pytest.raises(DataError, match=r"scores must be \[2\]"):
+        RankNet().gradients([0.0], one_list([0.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"truncation": 0}, "truncation must be at least 1"),
+        ({"ties": "random"}, "ties must be"),
+        ({"sigma": -1.0}, "sigma must be a positive number"),
+        ({"hessian_scale": 0}, "hessian_scale must be positive"),
+        ({"gain": "cubic"}, "unknown gain 'cubic'"),
+        ({"trunctaion": 5}, "did you mean 'truncation'"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        objective_named("lambdarank", parameters)
+
+
+def test_unknown_objectives_name_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown objective 'lamdarank'; did you mean 'lambdarank'\?"):
+        objective_named("lamdarank")
