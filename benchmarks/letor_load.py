@@ -2,10 +2,10 @@
 
     python benchmarks/letor_load.py [--megabytes 250] [--repeats 3]
 
-The readers alternate in one process; medians and ratios are printed. Two inputs: a generated plain file in the
-shape of MSLR-WEB (136 features, about 120 documents a query), and MSRD (four gzip files) where RANKWRIGHT_DATA
-names a folder that holds `msrd-letor`. Peak memory is measured in a process of its own, against the memory it
-had after the imports and a first parse of a tiny file.
+The readers alternate in one process; medians and ratios are printed. Two inputs: a generated plain file in
+the shape of MSLR-WEB (136 features, about 120 documents a query), and MSRD (four gzip files) where
+RANKWRIGHT_DATA names a folder that holds `msrd-letor`. Peak memory (Linux) is measured in a process of its
+own, against its peak after the imports and a first parse of a tiny file.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from ranking.letor import read_letor, write_letor
 FEATURES, DOCUMENTS_A_QUERY, MEGABYTE = 136, 120, 1e6
 
 PEAK = """
-import resource, sys, tempfile, pathlib
+import pathlib, re, sys, tempfile
 from ranking.letor import read_letor
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: a child inherits that of the process that started it.
+    return int(re.search("VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024
 with tempfile.TemporaryDirectory() as folder:
     tiny = pathlib.Path(folder) / "tiny.txt"
     tiny.write_text("1 qid:1 1:0.5\\n")
@@ -75,9 +76,8 @@ def generate(path: Path, megabytes: float) -> None:
     write_letor(data, path)
     seconds = time.perf_counter() - start
     size = path.stat().st_size / MEGABYTE
-    print(
-        f"wrote {size:.0f} MB ({data.document_count} x {FEATURES}) in {seconds:.1f} s: {size / seconds:.0f} MB/s"
-    )
+    shape = f"{data.document_count} x {FEATURES}"
+    print(f"wrote {size:.0f} MB ({shape}) in {seconds:.1f} s: {size / seconds:.0f} MB/s")
     long_ago = time.time_ns() - 10**10  # a file just written is never trusted to be as remembered
     os.utime(path, ns=(long_ago, long_ago))
 
@@ -122,16 +122,14 @@ def compare(title: str, files: list[Path], repeats: int) -> None:
     slow = statistics.median(times["scikit-learn"])
     for name, values in times.items():
         median = statistics.median(values)
-        print(
-            f"  {name:22} {median:9.4f} s  {slow / median:8.1f}x   ({', '.join(f'{t:.4f}' for t in values)})"
-        )
+        each = ", ".join(f"{value:.4f}" for value in values)
+        print(f"  {name:22} {median:9.4f} s  {slow / median:8.1f}x   ({each})")
     ran = subprocess.run(
         [sys.executable, "-c", PEAK, *map(str, files)], check=True, capture_output=True, text=True
     )
     grown, matrix = (int(number) for number in ran.stdout.split())
-    print(
-        f"  peak memory {grown / MEGABYTE:.0f} MB = {grown / matrix:.2f} x the matrix of {matrix / MEGABYTE:.0f} MB"
-    )
+    share = f"{grown / matrix:.2f} x the matrix of {matrix / MEGABYTE:.0f} MB"
+    print(f"  peak memory {grown / MEGABYTE:.0f} MB = {share}")
     check_equal(files)
     print("  values and labels equal scikit-learn's")
 
@@ -141,9 +139,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=250)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     root = os.environ.get("RANKWRIGHT_DATA")
     if root is not None:
         compare("MSRD", sorted(Path(root, "msrd-letor").glob("*.gz")), arguments.repeats)

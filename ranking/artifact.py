@@ -13,6 +13,7 @@ trainings write equal folders, byte for byte: there is no time stamp anywhere.
 from __future__ import annotations
 
 import io
+import math
 import os
 import secrets
 import shutil
@@ -286,12 +287,7 @@ def _npy(content: bytes) -> Float32:
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("npy version 1.0 expected")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
-    values = np.frombuffer(content[buffer.tell() :], "<f4")
-    if (
-        fortran
-        or dtype != np.dtype("<f4")
-        or len(shape) > 2
-        or int(np.prod(shape, dtype=object)) != len(values)
-    ):
-        raise ValueError(f"a float32 array expected, got {dtype} {shape}")
-    return values.reshape(shape)
+    size = len(content) - buffer.tell()
+    if fortran or dtype != np.dtype("<f4") or len(shape) > 2 or 4 * math.prod(shape) != size:
+        raise ValueError(f"a float32 array expected, got {dtype} {shape} in {size} bytes")
+    return np.frombuffer(content, "<f4", offset=buffer.tell()).reshape(shape)

@@ -15,6 +15,7 @@ from typing import Protocol
 from ranking.artifact import Artifact, read_artifact, read_manifest
 from ranking.dataset import Float32, Float64, Missing
 from ranking.errors import ArtifactError, RankwrightError
+from ranking.manifest import REMEDY
 from ranking.probe import probe as run_probe
 from ranking.structure import CHECKS, check_structure
 
@@ -80,7 +81,7 @@ def _check_model(artifact: Artifact) -> None:
     try:
         check_structure(manifest.kind, artifact.model, manifest.feature_count)
     except ArtifactError as error:
-        raise ArtifactError(f"{artifact.where / manifest.model}: {error}; train again") from error
+        raise ArtifactError(f"{artifact.where / manifest.model}: {error}; {REMEDY}") from error
 
 
 def _open(artifact: Artifact) -> Ranker:
@@ -89,14 +90,18 @@ def _open(artifact: Artifact) -> Ranker:
     from ranking.boosting import KINDS
 
     manifest = artifact.manifest
-    ranker = KINDS[manifest.kind].from_bytes(
-        artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
-    )
-    difference = artifact.golden.mismatch(
-        ranker.score(artifact.golden.features), exact=manifest.same_platform
-    )
+    place = artifact.where / manifest.model
+    try:
+        ranker = KINDS[manifest.kind].from_bytes(
+            artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+        )
+        scores = ranker.score(artifact.golden.features)
+    # The boosters have error types of their own; whatever they raise is a refusal.
+    except Exception as error:
+        raise ArtifactError(f"{place}: {manifest.kind} refuses it: {str(error)[:300]}") from error
+    difference = artifact.golden.mismatch(scores, exact=manifest.same_platform)
     if difference is not None:
-        raise ArtifactError(f"{artifact.where / manifest.model}: {difference}")
+        raise ArtifactError(f"{place}: {difference}; {REMEDY}")
     return ranker
 
 

@@ -74,17 +74,11 @@ class Registry:
 
     def names(self) -> list[str]:
         """Models with at least one version."""
-        if not self.root.is_dir():
-            return []
-        found = (entry.name for entry in os.scandir(self.root) if _NAME.fullmatch(entry.name))
-        return sorted(name for name in found if self.versions(name))
+        return sorted(name for name in _folders(self.root, _NAME) if self.versions(name))
 
     def versions(self, name: str) -> list[int]:
         """Published versions, rising; none for a name that is not there."""
-        folder = self._folder(name) / "versions"
-        if not folder.is_dir():
-            return []
-        return sorted(int(entry.name) for entry in os.scandir(folder) if _VERSION.fullmatch(entry.name))
+        return sorted(map(int, _folders(self._folder(name) / "versions", _VERSION)))
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias -> version."""
@@ -238,10 +232,7 @@ class Registry:
         return folder
 
     def _ref(self, name: str, version: int) -> ModelRef:
-        folder = self._folder(name) / "versions" / str(version)
-        if folder.is_symlink():
-            raise DataError(f"{folder} is a link: the registry must hold its models itself")
-        return ModelRef(name, version, folder)
+        return ModelRef(name, version, self._folder(name) / "versions" / str(version))
 
     def _known(self, name: str) -> list[int]:
         numbers = self.versions(name)
@@ -268,6 +259,15 @@ class Registry:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise DataError(f"{path}: damaged ({error}): remove it and promote again") from error
+
+
+def _folders(place: Path, pattern: re.Pattern[str]) -> list[str]:
+    """Names of the folders in a place that match; links are not folders, and lead nowhere."""
+    try:
+        entries = list(os.scandir(place))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [e.name for e in entries if pattern.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
 
 
 def _checked(kind: str, name: str) -> str:

@@ -94,7 +94,7 @@ def _from_candidates(ids: list[str], candidates: Sequence[Candidate], model: Mod
         )
 
     matrix = _matrix(rows, width, place)
-    warnings = missing_warnings(matrix if len(named) == len(rows) else matrix[named], model)
+    warnings = _missing_warnings(matrix if len(named) == len(rows) else matrix[named], model)
     return Batch(ids, _with_missing(matrix, model), warnings)
 
 
@@ -128,7 +128,8 @@ def _from_table(ids: list[str], columns: list[str], matrix: list[list[Value]], m
         full = np.full((len(ids), model.feature_count), np.nan, np.float32)
         full[:, [model.columns[name] for name in columns]] = given
         given = full
-    return Batch(ids, _with_missing(given, model), missing_warnings(given, model))
+    warnings = _missing_warnings(given, model)
+    return Batch(ids, _with_missing(given, model), warnings)
 
 
 def _check_names(names: Iterable[str], model: Model, path: str) -> None:
@@ -180,7 +181,7 @@ def _with_missing(matrix: Float32, model: Model) -> Float32:
     return matrix
 
 
-def missing_warnings(matrix: Float32, model: Model) -> list[RankWarning]:
+def _missing_warnings(matrix: Float32, model: Model) -> list[RankWarning]:
     """How often each feature is missing, for rows whose caller named the features."""
     counts = np.count_nonzero(np.isnan(matrix), axis=0)
     columns = np.flatnonzero(counts)

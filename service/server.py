@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -47,7 +48,13 @@ class _Server(uvicorn.Server):
         self.url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # A start that fails is raised by `serve`; uvicorn would print its traceback as well.
+        log = logging.getLogger("uvicorn.error")
+        log.disabled = True
+        try:
+            await super().startup(sockets)
+        finally:
+            log.disabled = False
         _announce(self.url)
 
 

@@ -130,16 +130,22 @@ def boost(job: Job) -> bytes:
             raise lightgbm.callback.EarlyStopException(env.iteration, [])
 
     done = 0 if job.start is None else lightgbm.Booster(model_str=job.start.decode()).current_iteration()
-    model = lightgbm.train(
-        settings,
-        train,
-        num_boost_round=job.rounds - done,
-        valid_sets=None if valid is None else [valid],
-        feval=None if valid is None else keep_scores,
-        init_model=None if job.start is None else lightgbm.Booster(model_str=job.start.decode()),
-        callbacks=[after_round],
-        keep_training_booster=True,
-    )
+    try:
+        model = lightgbm.train(
+            settings,
+            train,
+            num_boost_round=job.rounds - done,
+            valid_sets=None if valid is None else [valid],
+            feval=None if valid is None else keep_scores,
+            init_model=None if job.start is None else lightgbm.Booster(model_str=job.start.decode()),
+            callbacks=[after_round],
+            keep_training_booster=True,
+        )
+    except lightgbm.basic.LightGBMError as error:
+        raise DataError(
+            f"LightGBM cannot train on this data: {error}; where it finds no usable feature, the lists may be "
+            "fewer than booster.min_data_in_leaf documents, or every feature constant"
+        ) from error
     return _bytes(model, job.rounds)
 
 

@@ -79,7 +79,7 @@ def _unused(settings: Mapping[str, Any]) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            xgboost.train({**settings, "nthread": 1}, data, 1)
+            xgboost.train({**settings, "nthread": 1, "verbosity": 1}, data, 1)
         except xgboost.core.XGBoostError as error:
             raise UsageError(
                 f"XGBoost refuses these booster parameters: {str(error).splitlines()[-1]}"
@@ -115,8 +115,9 @@ def boost(job: Job) -> bytes:
 
     class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is untyped
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            # `epoch` starts at the rounds of the continued model.
-            return job.watch(epoch + 1, held_out[0], lambda: bytes(model.save_raw("ubj")))
+            # `epoch` starts at 0 again in a continued run.
+            rounds = model.num_boosted_rounds()
+            return job.watch(rounds, held_out[0], lambda: bytes(model.save_raw("ubj")))
 
     start = None
     if job.start is not None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ranking.dataset import Int64
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a run of rows of one query begins."""
 
     file: str

@@ -19,7 +19,7 @@ from ranking.letor.explaining import RowForm
 from ranking.letor.grouping import Place, QueryRuns
 from ranking.letor.parsing import count_rows
 from ranking.letor.scanning import Scanned, Target, scan
-from ranking.letor.sources import Chunk, LineReader, display_name, opened
+from ranking.letor.sources import Chunk, Flaw, LineReader, display_name, opened
 
 Room = Callable[[int, int, float | None], Target]
 """Makes room for (rows, with columns up to this many, the share of all input read with them)."""
@@ -71,6 +71,7 @@ class Pipeline:
             for number, path in enumerate(paths):
                 yield from self._file(path, pool, room, sum(sizes[:number]), sum(sizes))
                 self._runs.end_file()
+        self._buffers.clear()
 
     def _file(
         self, path: str, pool: ThreadPoolExecutor, room: Room, done: int, total: int
@@ -80,7 +81,7 @@ class Pipeline:
             reader = LineReader(path, stream, self._chunk_bytes, self._buffers)
             for chunk in reader.chunks():
                 if line == 1:
-                    yield from _flawed(name, reader)
+                    yield from _flawed(name, line, reader.flaws_at_start)
                 lines, rows, top = count_rows(np.frombuffer(chunk.buffer, np.uint8), chunk.size)
                 position = reader.position()
                 share = (done + position) / total if position and total else None
@@ -94,8 +95,10 @@ class Pipeline:
                     yield self._finished()
             while self._working:
                 yield self._finished()
-            flawed = bool(reader.flaws)
-            yield from _flawed(name, reader)
+            if line == 1:  # no chunk came
+                yield from _flawed(name, line, reader.flaws_at_start)
+            yield from _flawed(name, line, reader.flaws_at_end)
+            flawed = bool(reader.flaws_at_start or reader.flaws_at_end)
         if self._rows == rows_before and not flawed:
             got = "only comments" if line > 1 else "an empty file"
             message = f"expected at least one row, got {got}; check how the file was made"
@@ -118,11 +121,10 @@ class Pipeline:
                 errors.append(ParseError(place.file, place.line, place.column, complaint))
                 count += 1
         errors.sort(key=lambda error: error.line)
+        scanned.queries.clear()  # taken over by the runs
         return Block(scanned, work.lines, errors, count)
 
 
-def _flawed(name: str, reader: LineReader) -> Iterator[Block]:
-    """What is wrong with the file as a whole, as far as it is known by now."""
-    for flaw in reader.flaws:
-        yield Block(None, 0, [ParseError(name, flaw.line, flaw.column, flaw.message)], 1)
-    reader.flaws.clear()
+def _flawed(name: str, line: int, flaws: Sequence[Flaw]) -> Iterator[Block]:
+    for flaw in flaws:
+        yield Block(None, 0, [ParseError(name, line, flaw.column, flaw.message)], 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from ranking.dataset import Float32, Missing, RankingDataset, Strings
 from ranking.errors import UsageError, unknown_name
@@ -15,10 +16,12 @@ from ranking.letor.explaining import RowForm
 from ranking.letor.grouping import QueryRuns
 from ranking.letor.matrix import GrowingMatrix
 from ranking.letor.naming import read_feature_names
+from ranking.letor.parsing import UInt8
 from ranking.letor.pipeline import Pipeline
-from ranking.letor.scanning import Scanned, Target
+from ranking.letor.scanning import Target
 from ranking.letor.sources import CHUNK_BYTES, STDIN, Paths, path_list
 
+Item = TypeVar("Item", bound=np.generic)
 MAX_FEATURES = 16384
 _MOST_FEATURES = 9_999_999  # ids of seven digits, which the parser takes at once
 _NAMES_FILE = "features.txt"
@@ -145,15 +148,20 @@ def read_rows(paths: Sequence[str], options: ReadOptions) -> TextRows:
         first = matrix.reserve(rows, columns, share)
         return Target(matrix.flat, first * matrix.stride, matrix.stride, matrix.stride, fill)
 
-    parts: list[Scanned] = []
+    labels: list[Float32] = []
+    words: list[UInt8] = []
+    lengths: list[npt.NDArray[np.int32]] = []
+    top = 0
     for block in pipeline.blocks(paths, room):
         if block.errors:
             raise block.errors[0]
         if block.scanned is not None:
-            parts.append(block.scanned)
-    top = max(part.top_id for part in parts)
+            labels.append(block.scanned.labels)
+            words.append(block.scanned.document_bytes)
+            lengths.append(block.scanned.document_lengths)
+            top = max(top, block.scanned.top_id)
     features = matrix.finish(top - form.first_id + 1 if options.width is None else options.width)
-    return TextRows(features, np.concatenate([part.labels for part in parts]), _document_ids(parts), runs)
+    return TextRows(features, _joined(labels), _document_ids(words, lengths, matrix.rows), runs)
 
 
 def read_lists(paths: Sequence[str], options: ReadOptions) -> RankingDataset:
@@ -175,12 +183,21 @@ def read_lists(paths: Sequence[str], options: ReadOptions) -> RankingDataset:
     )
 
 
-def _document_ids(parts: Sequence[Scanned]) -> Strings | None:
+def _joined(parts: list[npt.NDArray[Item]]) -> npt.NDArray[Item]:
+    """The parts as one array; they are given up, so that memory does not hold them twice for long."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
+
+
+def _document_ids(words: list[UInt8], lengths: list[npt.NDArray[np.int32]], rows: int) -> Strings | None:
     """The ids in the comments; None if no row has one, "" where others have."""
-    data = np.concatenate([part.document_bytes for part in parts])
+    data = _joined(words)
     if len(data) == 0:
         return None
-    lengths = np.concatenate([part.document_lengths for part in parts])
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets, row = np.zeros(rows + 1, np.int64), 1
+    for part in lengths:
+        offsets[row : row + len(part)] = part
+        row += len(part)
+    np.cumsum(offsets, out=offsets)
     return Strings(data, offsets)

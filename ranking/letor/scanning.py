@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +62,7 @@ class Complaint:
     message: str
 
 
-@dataclass(frozen=True)
-class QueryStart:
+class QueryStart(NamedTuple):
     """A row whose query id differs from the row before; row and line count from 0 in the chunk."""
 
     query: str

@@ -14,7 +14,7 @@ from ranking.errors import DataError, UsageError
 from ranking.letor.parsing import PAD
 
 STDIN = "-"
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 19
 Paths = str | Path | Sequence[str | Path]
 _COMPRESSED_BYTES = 1 << 17
 _GZIP, _BOM = b"\x1f\x8b", b"\xef\xbb\xbf"
@@ -32,7 +32,6 @@ class Chunk:
 class Flaw:
     """What is wrong with a file as a whole."""
 
-    line: int
     column: int
     message: str
 
@@ -130,18 +129,23 @@ def path_list(paths: Paths) -> list[str]:
 
 
 class LineReader:
-    """Reads one stream as chunks of whole lines; afterwards `flaw` says what was wrong with it as a whole.
+    """Reads one stream as chunks of whole lines.
 
-    Buffers are taken from `buffers`, where the caller puts back those he is done with.
+    `flaws_at_start` are those of line 1, known with the first chunk; `flaws_at_end` are those of the line
+    after all chunks. Buffers are taken from `buffers`, where the caller puts back those he is done with.
     """
 
     def __init__(self, path: str, stream: BinaryIO, chunk_bytes: int, buffers: list[bytearray]) -> None:
         self._path, self._chunk_bytes, self._free = path, chunk_bytes, buffers
         self._stream = stream
-        self.flaws: list[Flaw] = []
+        self.flaws_at_start: list[Flaw] = []
+        self.flaws_at_end: list[Flaw] = []
         head = b""
-        while len(head) < 4 and (more := stream.read(4 - len(head))):
-            head += more
+        try:
+            while len(head) < 4 and (more := stream.read(4 - len(head))):
+                head += more
+        except OSError as error:
+            raise self._failed(error) from error
         plain = _Plain(stream, head)
         self._gzip = head.startswith(_GZIP)
         self._bytes: _Bytes = _Gzip(plain) if self._gzip else plain
@@ -152,24 +156,23 @@ class LineReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Chunks of whole lines, to the end or to what makes reading on impossible."""
-        tail, ended, first, line = b"", False, True, 1
+        tail, ended, first = b"", False, True
         while not ended:
-            buffer, filled, ended = self._fill(tail, line)
+            buffer, filled, ended = self._fill(tail)
             if first and self._is_utf16(buffer, filled):
-                self.flaws.append(Flaw(1, 1, self._utf16()))
+                self.flaws_at_start.append(Flaw(1, self._utf16()))
                 return
             if first and buffer.startswith(_BOM):
-                self.flaws.append(Flaw(1, 1, self._bom()))
+                self.flaws_at_start.append(Flaw(1, self._bom()))
                 buffer[:3] = b"   "  # blanks are skipped, and columns stay what they are
             cut = buffer.rfind(b"\n", 0, filled) + 1
             tail, first = bytes(buffer[cut:filled]), False
-            line += buffer.count(b"\n", 0, cut)
             if cut:
                 yield Chunk(buffer, cut)
-        if tail and not any(flaw.line == line for flaw in self.flaws):
-            self.flaws.append(Flaw(line, len(tail) + 1, self._no_newline()))
+        if tail and not self.flaws_at_end:
+            self.flaws_at_end.append(Flaw(len(tail) + 1, self._no_newline()))
 
-    def _fill(self, tail: bytes, line: int) -> tuple[bytearray, int, bool]:
+    def _fill(self, tail: bytes) -> tuple[bytearray, int, bool]:
         """(buffer, bytes in it, whether that was the last): at least one line, however long."""
         buffer = self._free.pop() if self._free else bytearray(self._chunk_bytes + PAD)
         if len(buffer) - PAD <= len(tail):
@@ -186,17 +189,19 @@ class LineReader:
                         return buffer, filled, True
                     filled += got
             except Cut as cut:
-                stop = buffer.rfind(b"\n", 0, filled) + 1
-                at = line + buffer.count(b"\n", 0, stop)
-                self.flaws.append(Flaw(at, filled - stop + 1, str(cut)))
+                self.flaws_at_end.append(Flaw(filled - buffer.rfind(b"\n", 0, filled), str(cut)))
                 return buffer, filled, True
             except OSError as error:
-                raise DataError(f"reading {display_name(self._path)} failed: {error.strerror}") from error
+                raise self._failed(error) from error
             if buffer.rfind(b"\n", 0, filled) >= 0:
                 return buffer, filled, False
             larger = bytearray(2 * room + PAD)
             larger[:filled] = buffer[:filled]
             buffer = larger
+
+    def _failed(self, error: OSError) -> DataError:
+        name = display_name(self._path)
+        return DataError(f"expected to read {name} to its end, got {error.strerror}; check the disk or pipe")
 
     def _is_utf16(self, buffer: bytearray, filled: int) -> bool:
         if bytes(buffer[:2]) in (b"\xff\xfe", b"\xfe\xff"):

@@ -2,8 +2,7 @@
 
 conventions   gain and discount: the one implementation, for objectives too
 definitions   the eight metrics as a table, and their other spellings
-ordering      the head of a list, compiled
-kernels       expected values over orders of equal scores, compiled
+kernels       sorting, and expected values over orders of equal scores, compiled
 evaluator     a metric made ready for one data set, to be called many times
 """
 

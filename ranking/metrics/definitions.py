@@ -16,8 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-DISCOUNTED_SUM, FIRST_RELEVANT, AVERAGE_PRECISION, CASCADE = range(4)
-"""The four readings, as the compiled code numbers them."""
+from ranking.metrics.kernels import AVERAGE_PRECISION, CASCADE, DISCOUNTED_SUM, FIRST_RELEVANT
 
 
 @dataclass(frozen=True)

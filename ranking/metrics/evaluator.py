@@ -10,8 +10,8 @@ import numpy as np
 from ranking.dataset import Float64, Int64, RankingDataset
 from ranking.errors import DataError
 from ranking.metrics.conventions import discounts, gain, relevance, stop_probabilities
-from ranking.metrics.definitions import DISCOUNTED_SUM, METRICS, Definition
-from ranking.metrics.kernels import read_lists
+from ranking.metrics.definitions import METRICS, Definition
+from ranking.metrics.kernels import DISCOUNTED_SUM, read_lists
 
 if TYPE_CHECKING:
     from ranking.metrics import Metric

@@ -68,6 +68,10 @@ def check_lightgbm(model: bytes, feature_count: int) -> None:
         model.decode()
     except UnicodeDecodeError as error:
         raise ArtifactError(f"byte {error.start} is not UTF-8") from error
+    # LightGBM reads a C string: a NUL ends it early, in the middle of whatever it was reading.
+    control = re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", model)
+    if control is not None:
+        raise ArtifactError(f"byte {control.start()} is a control character")
     head, blank, body = model.partition(b"\n\n")
     lines = head.split(b"\n")
     if lines[0] != b"tree" or not blank:
@@ -111,17 +115,21 @@ def _fields(lines: Sequence[bytes], order: Sequence[str], optional: set[str], wh
 
 
 def _numbers(fields: Mapping[str, bytes], name: str, kind: Callable[[bytes], Any], where: str) -> Array:
-    """The numbers of a line, int64 or float64; the words nan and inf are not among the allowed signs."""
+    """The numbers of a line, int64 or float64; of the words nan and inf only a threshold may be inf.
+
+    LightGBM writes that for a split of the missing values from all others.
+    """
     text = fields[name]
+    plain = re.sub(rb"(?<![^ ])inf(?![^ ])", b"0", text) if name == "threshold" else text
     dtype = np.int64 if kind is int else np.float64
     signs = b"-0123456789" if kind is int else b"-+.eE0123456789"
     try:
-        if text.translate(None, signs + b" "):
+        if plain.translate(None, signs + b" "):
             raise ValueError
         values = np.array([kind(part) for part in text.split(b" ")] if text else [], dtype)
     except (ValueError, OverflowError) as error:
         raise ArtifactError(f"{where}: {name} is not a list of finite numbers: {text[:40]!r}") from error
-    if not np.isfinite(values).all():
+    if not np.isfinite(values).all() and plain is text:
         raise ArtifactError(f"{where}: {name} holds a number too large for a double")
     return values
 
@@ -214,7 +222,7 @@ def _check_tail(tail: bytes) -> None:
     """After the trees: importances, the training parameters and the categories of a data frame (none)."""
     pattern = (
         rb"end of trees\n\nfeature_importances:\n(?:[^\n=]+=\d+\n)*"
-        rb"(?:\nparameters:\n((?:\[[a-z0-9_]+: ?[^\n]*\]\n)*)\nend of parameters\n)?"
+        rb"(?:\nparameters:\n((?:\[[a-z0-9_]+:[^\n]*\]\n)*)\nend of parameters\n)?"
         rb"(?:\npandas_categorical:(?:null|\[\])\n?)?"
     )
     found = re.fullmatch(pattern, tail)

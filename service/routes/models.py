@@ -37,7 +37,7 @@ def model_routes(models: Models, history: History, settings: Settings) -> APIRou
         "/v1/models/{reference}",
         summary="Describe a model",
         response_class=Response,
-        responses=replies(ModelDescription, 404, 500, 503),
+        responses=replies(ModelDescription, 404, 422, 500, 503),
     )
     def describe_model(reference: str) -> Response:
         return _reply(_describe(models.find(reference), limits))

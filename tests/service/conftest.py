@@ -63,7 +63,11 @@ class Client:
         )
 
     def __enter__(self) -> Client:
-        self._runner.run(self._lifespan.__aenter__())
+        try:
+            self._runner.run(self._lifespan.__aenter__())
+        except BaseException:
+            self._runner.close()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -6,6 +6,7 @@ import gzip
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ranking.errors import DataError, ParseError
@@ -54,7 +55,7 @@ CORPUS: dict[str, tuple[bytes, int, int, str]] = {
     "ids descending": (b"1 qid:1 3:1 2:2\n", 1, 13, "ascending feature ids, got 2 after 3"),
     "ids descending from far": (b"1 qid:1 9000:1 2:2\n", 1, 16, "ascending feature ids, got 2 after 9000"),
     "value a word": (b"1 qid:1 1:high\n", 1, 9, "value of feature 1, got 'high'; write a decimal number"),
-    "value nan": (b"1 qid:1 1:0 2:NaN\n", 1, 13, "got 'NaN'; leave the feature out and read with missing='nan'"),
+    "value nan": (b"1 qid:1 1:0 2:NaN\n", 1, 13, "got 'NaN'; leave .* out and read with missing='nan'"),
     "value inf": (b"1 qid:1 1:-inf\n", 1, 9, "feature 1, got '-inf'; write a finite number"),
     "value infinity": (b"1 qid:1 1:infinity\n", 1, 9, "got 'infinity'; write a finite number"),
     "value 1e999": (b"1 qid:1 1:1e999\n", 1, 9, r"feature 1 within float32 \(3.4e38\), got '1e999'; scale"),
@@ -90,7 +91,7 @@ CORPUS: dict[str, tuple[bytes, int, int, str]] = {
     "gzip with garbage after": (gzip.compress(GOOD, mtime=0) + b"garbage", 2, 1, "got damage"),
     "gzip without last newline": (gzip.compress(GOOD[:-1], mtime=0), 1, 18, r"echo \| gzip >> "),
     "error far into the file": (GOOD * 70_000 + b"1 qid:1 2:x\n", 70_001, 9, "got 'x'"),
-    "line of a megabyte": (b"1 qid:1 " + b"7" * (1 << 20) + b"\n" + GOOD, 1, 9, r"got '7+'\.\.\. \(1048576 bytes\)"),
+    "line of a megabyte": (b"1 qid:1 " + b"7" * (1 << 20) + b"\n" + GOOD, 1, 9, r"'7+'\.\.\. \(1048576 b"),
 }  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def test_an_id_beyond_the_given_width_is_refused(tmp_path: Path) -> None:
     """feature_count and feature_names bound the ids."""
     path = tmp_path / "data.txt"
     path.write_bytes(b"1 qid:1 1:1 3:1\n")
-    with pytest.raises(ParseError, match=":1:13: expected a feature id up to 2, got '3'; .* 2 features"):
+    with pytest.raises(ParseError, match=r":1:13: expected a feature id up to 2, got '3'; .* 2 features"):
         read_letor(path, feature_count=2)
     with pytest.raises(ParseError, match="up to 1, got '3'"):
         read_letor(path, feature_names=["only"])
@@ -202,3 +203,46 @@ def test_libsvm_files_that_do_not_fit_are_refused(
     (tmp_path / "rank.train.query").write_text(groups)
     with pytest.raises(DataError, match=message):
         read_libsvm(tmp_path / "rank.train")
+
+
+NUMBER = rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+ROW = re.compile(
+    rb"[ \t]*(?P<label>%b)[ \t]+qid:[^\x00-\x20\x7f#]+(?P<features>(?:[ \t]+[0-9]{1,7}:%b)*)[ \t]*"
+    rb"(?:#[^\x00-\x08\x0a-\x1f\x7f]*)?\r?" % (NUMBER, NUMBER)
+)
+SKIPPED = re.compile(rb"[ \t]*(?:#[^\x00-\x08\x0a-\x1f\x7f]*)?\r?")
+
+
+def is_sound(line: bytes) -> bool:
+    """The row form again, as a regular expression."""
+    row = ROW.fullmatch(line)
+    if row is None:
+        return SKIPPED.fullmatch(line) is not None
+    pairs = [token.split(b":") for token in row["features"].split()]
+    ids = [int(name) for name, _ in pairs]
+    ascending = all(a < b for a, b in zip([0, *ids], [*ids, 16385], strict=False))
+    return ascending and 0 <= float(row["label"]) < 3.4e38 and all(abs(float(v)) < 3.4e38 for _, v in pairs)
+
+
+def test_mutated_lines_are_judged_as_the_row_form_says(tmp_path: Path) -> None:
+    """Bytes changed, taken out, put in and doubled: the compiled scan and the regular expression agree."""
+    rng = np.random.default_rng(6)
+    seeds = [
+        b"1 qid:12 1:0.5 2:-1e-3 17:22.076928 136:3 #docid = D1 x",
+        b"0\tqid:a 3:1234567.12345678 4:.5\r",
+    ]
+    alphabet = b" \t:#.+-eE0123456789qid\r\x00\x7f\xff,n"
+    lines = []
+    for _ in range(20_000):
+        line = bytearray(seeds[rng.integers(2)])
+        for _ in range(rng.integers(1, 4)):
+            at, byte = int(rng.integers(len(line))), alphabet[rng.integers(len(alphabet))]
+            stop = at + int(rng.integers(0, 3))
+            line[at:stop] = bytes([byte]) if rng.random() < 0.7 else line[at : at + 8]
+        lines.append(bytes(line))
+    path = tmp_path / "data.txt"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    refused = {e.line for e in lint(path, limit=100_000).errors if " together, got it again" not in e.message}
+    expected = {number for number, line in enumerate(lines, 1) if not is_sound(line)}
+    assert 5_000 < len(expected) < 19_000
+    assert refused == expected

@@ -133,7 +133,7 @@ def test_stdin_plain_and_gzip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert read_letor("-", cache=tmp_path / "cache").fingerprint() == expected
     assert not (tmp_path / "cache").exists()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x\n")))
-    with pytest.raises(ParseError, match="^<stdin>:1:1: "):
+    with pytest.raises(ParseError, match=r"^<stdin>:1:1: "):
         read_letor("-")
 
 
@@ -281,5 +281,5 @@ def test_a_file_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.
             return False
 
     monkeypatch.setattr(Path, "open", lambda *_, **__: Broken())
-    with pytest.raises(DataError, match=r"reading .*data\.txt failed: Input/output error"):
+    with pytest.raises(DataError, match=r"to read .*data\.txt to its end, got Input/output error"):
         read_letor(tmp_path / "data.txt", feature_count=1)

@@ -80,9 +80,10 @@ def test_fixed_orders_are_the_definition_on_that_order(name: str, k: int | None,
         labels, scores = rng.integers(0, 4, size), rng.integers(0, 4, size)
         labels[0] = 1
         ids = [f"d{i}" for i in rng.permutation(size)]
-        second = {"file": lambda i: 0, "pessimistic": lambda i, y=labels: y[i], "trec": lambda i: 0}[ties]
-        rows = sorted(range(size), key=ids.__getitem__, reverse=True) if ties == "trec" else range(size)
-        ranked = [int(labels[i]) for i in sorted(rows, key=lambda i: (-scores[i], second(i)))]
+        by_id = sorted(range(size), key=ids.__getitem__, reverse=True)
+        by_label = sorted(range(size), key=labels.tolist().__getitem__)
+        rows = {"file": list(range(size)), "pessimistic": by_label, "trec": by_id}[ties]
+        ranked = [int(labels[i]) for i in sorted(rows, key=(-scores).tolist().__getitem__)]
         metric = Metric(name, k, ties=ties)
         value = metric.mean(scores, dataset(labels.tolist(), document_ids=ids))
         assert value == pytest.approx(plain(metric, ranked), abs=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ranking.metrics.ordering import head, nth_largest
+from ranking.metrics.kernels import head, nth_largest
 
 
 def _head(scores: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,48 @@
+# Five words to run anything. Every target makes .venv first if it has to.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt
+DATA ?= data
+
+.PHONY: help demo test lint bench bench-letor bench-serve clean
+
+help: ## Say what each target does
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/base ## Train, evaluate, publish, serve and query, on DATA=DIR or the embedded collection
+	@$(BIN)/python scripts/demo.py $(DATA)
+
+test: $(VENV)/dev ## Install what the suite needs and run it
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev ## Objectives on both boosters over MQ2008's five folds (reads RANKWRIGHT_DATA)
+	$(BIN)/python -m benchmarks.mq2008
+
+bench-letor: $(VENV)/dev ## LETOR reading beside scikit-learn (reads RANKWRIGHT_DATA)
+	$(BIN)/python -m benchmarks.letor_load
+
+bench-serve: $(VENV)/dev ## The service beside a plain FastAPI handler
+	$(BIN)/python -m benchmarks.serve_rank
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base: pyproject.toml constraints/cpu.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+# The suite's own packages come on top of the base; torch is taken in its small CPU build.
+$(VENV)/dev: pyproject.toml constraints/cpu.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/base

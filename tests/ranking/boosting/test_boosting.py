@@ -1,0 +1,320 @@
+"""Both boosters on our objectives: parity with their own, and each of their traps handled or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ranking.boosting import KINDS, Job, boost, sampled_by
+from ranking.errors import DataError, UsageError
+from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet
+from tests.lists import one_list, random_lists
+
+BACKENDS = ["lightgbm", "xgboost"]
+SMALL: dict[str, dict[str, Any]] = {
+    "lightgbm": {"num_leaves": 7, "min_data_in_leaf": 5, "learning_rate": 0.1},
+    "xgboost": {"max_leaves": 7, "learning_rate": 0.1},
+}
+both = pytest.mark.parametrize("backend", BACKENDS)
+
+
+class Silent:
+    """A watch that only counts."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.rounds: list[int] = []
+        self.valid: list[Any] = []
+        self.stop_after = stop_after
+
+    def see_train_scores(self, scores: Any) -> None:
+        self.first = np.array(scores) if not self.rounds else self.first
+
+    def __call__(self, rounds: int, valid_scores: Any, snapshot: Callable[[], bytes]) -> bool:
+        self.rounds.append(rounds)
+        self.valid.append(None if valid_scores is None else np.array(valid_scores))
+        self.snapshot = snapshot() if rounds == self.stop_after else None
+        return rounds == self.stop_after
+
+
+@pytest.fixture(scope="module")
+def lists() -> Any:
+    # Two splits of nearly equal gain may be told apart by the 1e-5 of LightGBM's sigmoid table; none here are.
+    return random_lists(queries=60, longest=25, features=6, grades=5, seed=2)
+
+
+def job(backend: str, data: Any, objective: Any, rounds: int = 20, **more: Any) -> Job:
+    settings = {"valid": None, "booster": SMALL[backend], "seed": 3, "threads": 1, "watch": Silent()} | more
+    return Job(train=data, objective=objective, rounds=rounds, **settings)
+
+
+def scores_of(backend: str, model: bytes, data: Any) -> Any:
+    names = tuple(f"f{i}" for i in range(data.feature_count))
+    return KINDS[backend].from_bytes(model, feature_names=names, missing="nan").score(data.features)
+
+
+@pytest.mark.parametrize("truncation", [30, 5])
+@pytest.mark.parametrize("norm", [True, False])
+def test_lambdarank_is_lightgbms_own_with_its_conventions(lists: Any, truncation: int, norm: bool) -> None:
+    """Same predictions to 1e-4 after 20 rounds: ties in file order, both normalisations by its one switch."""
+    ours = LambdaRank(ties="file", truncation=truncation, score_normalization=norm, lambda_normalization=norm)
+    own = SMALL["lightgbm"] | {"lambdarank_truncation_level": truncation, "lambdarank_norm": norm}
+    here = scores_of("lightgbm", boost("lightgbm", job("lightgbm", lists, ours)), lists)
+    there = scores_of("lightgbm", boost("lightgbm", job("lightgbm", lists, "lambdarank", booster=own)), lists)
+    assert np.abs(here - there).max() < 1e-4
+    assert np.ptp(here) > 0.5
+
+
+XGBOOST_OWN: dict[str, tuple[Any, dict[str, Any]]] = {
+    "rank:ndcg": (LambdaRank(ties="file", truncation=32, hessian_scale=2.0), {}),
+    "rank:ndcg, no normalisation": (
+        LambdaRank(
+            ties="file",
+            truncation=8,
+            hessian_scale=2.0,
+            score_normalization=False,
+            lambda_normalization=False,
+        ),
+        {
+            "lambdarank_num_pair_per_sample": 8,
+            "lambdarank_normalization": False,
+            "lambdarank_score_normalization": False,
+        },
+    ),
+    "rank:pairwise, no normalisation": (
+        RankNet(hessian_scale=2.0),
+        {
+            "lambdarank_num_pair_per_sample": 1000,
+            "lambdarank_normalization": False,
+            "lambdarank_score_normalization": False,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", XGBOOST_OWN)
+def test_objectives_are_xgboosts_own_with_its_conventions(lists: Any, name: str) -> None:
+    """Same predictions to 1e-4 after 20 rounds: ties in file order, the hessian doubled."""
+    ours, own = XGBOOST_OWN[name]
+    builtin = job("xgboost", lists, name.split(",")[0], booster=SMALL["xgboost"] | own)
+    here = scores_of("xgboost", boost("xgboost", job("xgboost", lists, ours)), lists)
+    there = scores_of("xgboost", boost("xgboost", builtin), lists)
+    assert np.abs(here - there).max() < 1e-4
+    assert np.ptp(here) > 0.5
+
+
+def test_the_two_boosters_agree_on_one_objective(lists: Any) -> None:
+    """The same gradients and equal trees give nearly the same order on both."""
+    scores = [scores_of(b, boost(b, job(b, lists, OBJECTIVES["lambdarank"])), lists) for b in BACKENDS]
+    assert np.corrcoef(*scores)[0, 1] > 0.95
+
+
+@both
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_learns(backend: str, name: str, lists: Any) -> None:
+    """The trained scores order pairs better than chance, and the loss falls."""
+    scores = scores_of(backend, boost(backend, job(backend, lists, OBJECTIVES[name])), lists)
+    plain = replace(OBJECTIVES[name], score_normalization=False, lambda_normalization=False)
+    assert plain.loss(scores, lists, np.zeros(len(scores))) < 0.8 * plain.loss(np.zeros(len(scores)), lists)
+
+
+@both
+def test_hinge_has_no_infinite_leaves_without_regularisation(backend: str, lists: Any) -> None:
+    """No leaf moves a score by more than margin times rate, with every regulariser at zero."""
+    unbounded = {
+        "lightgbm": {
+            "lambda_l2": 0.0,
+            "min_sum_hessian_in_leaf": 0.0,
+            "min_data_in_leaf": 1,
+            "learning_rate": 0.1,
+        },
+        "xgboost": {"reg_lambda": 0.0, "min_child_weight": 0.0, "learning_rate": 0.1},
+    }
+    scores = scores_of(
+        backend, boost(backend, job(backend, lists, Hinge(), 10, booster=unbounded[backend])), lists
+    )
+    assert np.isfinite(scores).all()
+    assert np.abs(scores).max() <= 10 * 0.1 + 1e-5
+
+
+@both
+def test_training_does_not_depend_on_row_order(backend: str, lists: Any) -> None:
+    """Rows sorted by label, or against it, give the same order of documents: equal scores leak nothing."""
+    query_of_row = np.repeat(np.arange(lists.query_count), lists.sizes)
+    results = []
+    for sign in (1, -1):
+        rows = np.lexsort((sign * lists.labels, query_of_row))
+        data = replace(lists, features=lists.features[rows], labels=lists.labels[rows])
+        scores = np.empty(len(rows))
+        scores[rows] = scores_of(
+            backend, boost(backend, job(backend, data, OBJECTIVES["lambdarank"], 5)), data
+        )
+        results.append(scores)
+    assert results[0] == pytest.approx(results[1], abs=1e-5)
+
+
+@both
+def test_a_continued_run_is_the_same_bytes(backend: str, lists: Any) -> None:
+    """Stopping after 7 rounds and continuing to 20 writes the model of an unbroken run."""
+    objective, valid = OBJECTIVES["lambdarank"], random_lists(seed=1, features=6)
+    whole = Silent()
+    full = boost(backend, job(backend, lists, objective, valid=valid, watch=whole))
+    part = Silent(stop_after=7)
+    boost(backend, job(backend, lists, objective, valid=valid, watch=part))
+    rest = Silent()
+    continued = boost(backend, job(backend, lists, objective, valid=valid, watch=rest, start=part.snapshot))
+    assert continued == full
+    assert rest.rounds == list(range(8, 21))
+    assert (rest.valid[-1] == whole.valid[-1]).all()
+
+
+@both
+def test_the_same_seed_gives_the_same_bytes(backend: str, lists: Any) -> None:
+    sampled = SMALL[backend] | (
+        {"bagging_fraction": 0.5, "bagging_freq": 1} if backend == "lightgbm" else {"subsample": 0.5}
+    )
+    one, again, other = (
+        boost(backend, job(backend, lists, OBJECTIVES["hinge"], booster=sampled, seed=seed, threads=2))
+        for seed in (5, 5, 6)
+    )
+    assert one == again
+    assert one != other
+
+
+@both
+def test_the_watch_stops_a_run(backend: str, lists: Any) -> None:
+    watch = Silent(stop_after=4)
+    model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"], watch=watch))
+    assert watch.rounds == [1, 2, 3, 4]
+    assert KINDS[backend].from_bytes(model, feature_names=("",) * 6, missing="nan").rounds == 4
+
+
+@both
+def test_held_out_scores_are_those_of_the_model(backend: str, lists: Any) -> None:
+    """Early stopping watches what serving would answer."""
+    valid, watch = random_lists(seed=1, features=6), Silent()
+    model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"], valid=valid, watch=watch))
+    assert watch.valid[-1] == pytest.approx(scores_of(backend, model, valid), abs=1e-5)
+    assert not watch.first.any()  # base_score and boost_from_average are off: training starts at 0
+
+
+class NotANumber:
+    """An objective whose gradient goes wrong."""
+
+    name, hessian = "broken", "exact"
+
+    def prepare(self, dataset: Any, threads: int = 1) -> Any:
+        gradient = np.ones(dataset.document_count)
+        gradient[5] = np.nan
+        return lambda scores: (gradient, np.ones(dataset.document_count))
+
+
+@both
+def test_nan_gradients_are_refused(backend: str, lists: Any) -> None:
+    """Either booster would train a constant model from them, without a word."""
+    with pytest.raises(DataError, match=r"gradient of row 5 \(query q0\) is not finite"):
+        boost(backend, job(backend, lists, NotANumber()))
+
+
+@both
+def test_labels_that_never_differ_are_refused(backend: str) -> None:
+    with pytest.raises(DataError, match="no query has two documents with different labels"):
+        boost(backend, job(backend, one_list([1.0] * 50), OBJECTIVES["lambdarank"]))
+
+
+def test_too_little_data_for_lightgbm_is_said_in_words() -> None:
+    with pytest.raises(DataError, match="LightGBM cannot train on this data"):
+        boost("lightgbm", job("lightgbm", one_list([0.0, 1.0, 2.0]), OBJECTIVES["lambdarank"]))
+
+
+def test_bagging_by_query_is_refused_with_our_objectives(lists: Any) -> None:
+    """LightGBM skips the draw on the custom path, and would train an empty model."""
+    booster = {"bagging_by_query": True, "bagging_fraction": 0.5, "bagging_freq": 1}
+    with pytest.raises(UsageError, match="bagging_by_query trains an empty model"):
+        boost("lightgbm", job("lightgbm", lists, OBJECTIVES["lambdarank"], booster=booster))
+
+
+def test_random_forests_are_refused_by_name(lists: Any) -> None:
+    with pytest.raises(UsageError, match="boosting=rf takes no custom gradients"):
+        boost("lightgbm", job("lightgbm", lists, OBJECTIVES["lambdarank"], booster={"boosting": "rf"}))
+
+
+@pytest.mark.parametrize(
+    ("backend", "booster", "message"),
+    [
+        ("lightgbm", {"num_leavs": 7}, "unknown LightGBM parameter 'num_leavs'; did you mean 'num_leaves'"),
+        ("xgboost", {"max_leavs": 7}, "XGBoost does not use booster.max_leavs"),
+        ("xgboost", {"max_depth": "deep"}, "XGBoost refuses these booster parameters"),
+        ("lightgbm", {"n_estimators": 7}, "set by --rounds"),
+        ("xgboost", {"eval_metric": "ndcg"}, "set by --metric"),
+    ],
+)
+def test_parameters_that_would_be_ignored_are_refused(
+    backend: str, booster: Any, message: str, lists: Any
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        boost(backend, job(backend, lists, OBJECTIVES["hinge"], booster=booster))
+
+
+def test_more_documents_than_lightgbm_takes_train_with_our_objective() -> None:
+    """LightGBM's own objectives end at 10,000 documents a query; the refusal says who has no limit."""
+    labels = (np.arange(10_500) % 3).astype(float)
+    data = one_list(labels.tolist())
+    model = boost("lightgbm", job("lightgbm", data, LambdaRank(truncation=5), 2))
+    assert np.ptp(scores_of("lightgbm", model, data)) > 0
+    with pytest.raises(DataError, match="query q has 10500 documents"):
+        boost("lightgbm", job("lightgbm", data, "lambdarank", 2))
+
+
+def test_labels_lightgbm_cannot_take_are_named() -> None:
+    with pytest.raises(DataError, match=r"label 0\.5 of row 1: LightGBM's own objectives take integers"):
+        boost("lightgbm", job("lightgbm", one_list([1.0, 0.5]), "lambdarank"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "booster", "expected"),
+    [
+        ("lightgbm", {"subsample": 0.5}, "bagging_fraction"),
+        ("lightgbm", {"boosting": "dart"}, "boosting"),
+        ("lightgbm", {"num_leaves": 9}, None),
+        ("xgboost", {"colsample_bynode": 0.5}, "colsample_bynode"),
+        ("xgboost", {"eta": 0.5}, None),
+    ],
+)
+def test_runs_that_draw_random_numbers_are_known(backend: str, booster: Any, expected: str | None) -> None:
+    assert sampled_by(backend, booster) == expected
+
+
+@both
+def test_missing_means_what_training_said(backend: str, lists: Any) -> None:
+    """With missing="zero" a NaN scores as 0 does."""
+    model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"]))
+    ranker = KINDS[backend].from_bytes(model, feature_names=("",) * 6, missing="zero")
+    holes, zeros = lists.features.copy(), lists.features.copy()
+    holes[::2, :3], zeros[::2, :3] = np.nan, 0.0
+    assert (ranker.score(holes) == ranker.score(zeros)).all()
+    assert np.isnan(holes[0, 0])
+
+
+@both
+def test_contributions_sum_to_the_score(backend: str, lists: Any) -> None:
+    ranker = KINDS[backend].from_bytes(
+        boost(backend, job(backend, lists, OBJECTIVES["ranknet"])), feature_names=("",) * 6, missing="nan"
+    )
+    parts = ranker.contributions(lists.features)
+    assert parts.shape == (lists.document_count, 7)
+    assert parts.sum(axis=1) == pytest.approx(ranker.score(lists.features), abs=1e-5)
+    assert ranker.importance().argmax() == np.abs(parts[:, :-1]).mean(axis=0).argmax()
+
+
+@both
+def test_query_weights_reach_both_paths(backend: str, lists: Any) -> None:
+    """Weight 0 on half the queries trains as those queries were not there (but for histogram bins)."""
+    weights = (np.arange(lists.query_count) % 2).astype(np.float32)
+    weighted = replace(lists, weights=weights)
+    one = scores_of(backend, boost(backend, job(backend, weighted, OBJECTIVES["lambdarank"], 3)), lists)
+    plain = scores_of(backend, boost(backend, job(backend, lists, OBJECTIVES["lambdarank"], 3)), lists)
+    assert np.abs(one - plain).max() > 1e-3

@@ -1,0 +1,120 @@
+"""Real model folders and a real registry, served."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+
+from ranking.artifact import save_artifact
+from ranking.boosting.lightgbm import LightGBMRanker
+from ranking.dataset import Float32
+from ranking.errors import ArtifactError
+from ranking.rankers import load_ranker
+from ranking.registry import Registry
+from service.app import create_app
+from service.settings import Settings
+from tests.service.conftest import Client, OpenClient
+from tests.service.test_rank import columnar, dense, matrix, named
+
+NAMES = ("bm25", "ctr", "price")
+FACTS = {"metrics": {"valid": {"ndcg@10": 0.5}}, "conventions": {"ties": "average"}}
+
+
+def model_folder(folder: Path, seed: int) -> Path:
+    """A small model on features with missing values."""
+    features = matrix(200, seed)
+    labels = np.nan_to_num(features[:, 0]) + np.nan_to_num(features[:, 2]) * seed
+    parameters = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5, "seed": seed}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(features, labels), num_boost_round=10)
+    text = booster.model_to_string().encode()
+    ranker = LightGBMRanker.from_bytes(text, feature_names=NAMES, missing="nan")
+    return save_artifact(folder, ranker, facts=FACTS, golden=features[:5])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("models")
+    return [model_folder(root / f"m{seed}", seed) for seed in (1, 2)]
+
+
+def served_scores(client: Client, values: Float32) -> tuple[str, list[float]]:
+    """(version, scores in the order of the request), the same for all three forms."""
+    replies = [client.rank(form(values)).json() for form in (dense, named, columnar)]
+    answers = [
+        [result["score"] for result in sorted(reply["results"], key=lambda result: result["index"])]
+        for reply in replies
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    return replies[0]["version"], answers[0]
+
+
+def test_a_folder_is_served_with_its_own_scores_and_facts(
+    folders: list[Path], open_client: OpenClient
+) -> None:
+    """To the bit, with contributions that add up, and a version that names the file."""
+    client = open_client(model=folders[0])
+    values = matrix(40, seed=9)
+    expected = load_ranker(folders[0], probe=False).score(values)
+    version, scores = served_scores(client, values)
+    assert scores == [float(score) for score in expected]
+    assert len(version) == 12
+    described = client.get("/v1/models/m1").json()
+    assert (described["kind"], described["missing"]) == ("lightgbm", "nan")
+    assert {"metrics": described["metrics"], "conventions": described["conventions"]} == FACTS
+    for result in client.rank(dense(values) | {"explain": True, "top_k": 5}).json()["results"]:
+        parts = result["contributions"]
+        total = parts["bias"] + sum(parts["values"].values()) + parts["other"]
+        assert total == pytest.approx(result["score"], abs=1e-5)
+
+
+def test_a_damaged_folder_stops_the_start(folders: list[Path], tmp_path: Path) -> None:
+    """There is nothing else to serve: the error of the folder is the error of the start."""
+    damaged = tmp_path / "m"
+    damaged.mkdir()
+    for file in folders[0].iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ArtifactError):
+        Client(create_app(Settings(model=damaged))).__enter__()
+
+
+def test_a_promotion_in_a_registry_is_served_without_a_restart(
+    folders: list[Path], tmp_path: Path, open_client: OpenClient
+) -> None:
+    """Publish, serve, publish and promote, then roll back; each version with its own scores."""
+    registry = Registry(tmp_path)
+    registry.publish(folders[0], "movies", alias="production")
+    client = open_client(registry=tmp_path, reload_seconds=0.02)
+    values = matrix(20, seed=5)
+    expected = {
+        str(number): [float(score) for score in load_ranker(folder, probe=False).score(values)]
+        for number, folder in enumerate(folders, 1)
+    }
+    assert expected["1"] != expected["2"]
+    assert served_scores(client, values) == ("1", expected["1"])
+    registry.publish(folders[1], "movies", alias="production")
+    assert until(client, values, "2") == expected["2"]
+    assert client.get("/v1/models").json()["models"] == [
+        {
+            "name": "movies",
+            "serving": "2",
+            "versions": ["1", "2"],
+            "aliases": {"production": "2"},
+            "default": True,
+        }
+    ]
+    registry.rollback("movies")
+    assert until(client, values, "1") == expected["1"]
+    assert client.rank(dense(values) | {"model": "movies@2"}).json()["version"] == "2"
+
+
+def until(client: Client, values: Float32, version: str) -> list[float]:
+    """The scores once this version is served; fails after ten seconds."""
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        if client.rank(dense(values)).json()["version"] == version:
+            return served_scores(client, values)[1]
+    raise AssertionError(f"version {version} was not served in time")

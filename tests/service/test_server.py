@@ -1,0 +1,144 @@
+"""The real server: uvicorn in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ranking.errors import UsageError
+from service.server import serve
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+# A server whose ranker takes half a second, so that a request is under way when the signal comes.
+SLOW_SERVER = """
+import time
+from unittest import mock
+from service import server
+from service.app import create_app
+from service.settings import Settings
+from tests.service.conftest import Linear
+
+class Slow(Linear):
+    def score(self, features):
+        if features[0, 0] == 7:
+            time.sleep(0.5)
+        return super().score(features)
+
+with mock.patch.object(server, "create_app", lambda settings: create_app(settings, Slow())):
+    server.serve(Settings(port=0))
+print("ended")
+"""
+
+
+@contextmanager
+def running(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """(process, URL) of a server that said it is ready; killed at the end if it still runs."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if ready := re.search(r"serving on (http://\S+)", line):
+                yield process, ready[1]
+                break
+        else:
+            raise AssertionError("".join(lines))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def body(first: float) -> dict[str, object]:
+    return {"candidates": [{"id": "a", "features": [first, 0, 0]}]}
+
+
+def test_sigterm_finishes_the_request_under_way_and_ends_cleanly() -> None:
+    """The accepted request gets its answer, later ones no connection, and the exit code is 0."""
+    with running("-c", SLOW_SERVER) as (process, url):
+        assert httpx.post(f"{url}/v1/rank", json=body(1)).json()["results"][0]["score"] == 1.5
+        answers: list[int] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/v1/rank", json=body(7), timeout=10).status_code)
+        )
+        asking.start()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        asking.join()
+        output, _ = process.communicate(timeout=10)
+        assert answers == [200]
+        assert process.returncode == 0
+        assert output == "ended\n"
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz")
+
+
+def test_an_oversized_body_does_not_hold_the_server() -> None:
+    """413 on the wire, declared and chunked; the next request is answered."""
+    with running("-c", SLOW_SERVER, RANKWRIGHT_MAX_BODY_BYTES="1000") as (_, url):
+        chunks = (b" " * 500 for _ in range(10))
+        for content in (b" " * 1001, chunks):
+            assert httpx.post(f"{url}/v1/rank", content=content).status_code == 413
+        assert httpx.post(f"{url}/v1/rank", json=body(1)).status_code == 200
+
+
+def test_a_registry_is_served_by_the_module_and_by_workers(tmp_path: Path) -> None:
+    """`python -m service` with two processes on one port; SIGTERM ends them all."""
+    variables = {
+        "RANKWRIGHT_REGISTRY": str(tmp_path),
+        "RANKWRIGHT_PORT": "0",
+        "RANKWRIGHT_WORKERS": "2",
+    }
+    with running("-m", "service", **variables) as (process, url):
+        assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+        assert httpx.get(f"{url}/readyz", timeout=20).status_code == 503
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_a_missing_model_folder_ends_with_its_own_error(tmp_path: Path) -> None:
+    """Exit code 4 and one line that names the folder, no traceback."""
+    variables = {"RANKWRIGHT_MODEL": str(tmp_path / "nothing"), "RANKWRIGHT_PORT": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 4
+    assert "nothing is no model folder" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_is_a_usage_error() -> None:
+    """Said before anything is loaded."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}.*--port"):
+            serve(Settings(port=port, registry="anywhere"))
