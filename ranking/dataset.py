@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -68,7 +69,7 @@ class Strings(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         buffer, stops = self.data.tobytes(), self.offsets.tolist()
-        for start, stop in zip(stops, stops[1:], strict=False):
+        for start, stop in pairwise(stops):
             yield buffer[start:stop].decode("utf-8", "surrogateescape")
 
     def __eq__(self, other: object) -> bool:
@@ -109,13 +110,13 @@ class RankingDataset:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "features", np.ascontiguousarray(self.features, np.float32))
-        put(self, "labels", np.ascontiguousarray(self.labels, np.float32))
-        put(self, "offsets", np.ascontiguousarray(self.offsets, np.int64))
+        put(self, "features", _array("features", self.features, np.float32))
+        put(self, "labels", _array("labels", self.labels, np.float32))
+        put(self, "offsets", _array("offsets", self.offsets, np.int64))
         if self.weights is not None:
-            put(self, "weights", np.ascontiguousarray(self.weights, np.float32))
+            put(self, "weights", _array("weights", self.weights, np.float32))
         if self.positions is not None:
-            put(self, "positions", np.ascontiguousarray(self.positions, np.int64))
+            put(self, "positions", _array("positions", self.positions, np.int64))
         self._check_shapes()
         if not self.trusted:
             self._check_values()
@@ -140,10 +141,12 @@ class RankingDataset:
         ):
             if column is not None and len(column) != expected:
                 raise DataError(f"{name} must have {expected} entries, got {len(column)}")
-        if self.weights is not None and len(self.weights) not in (queries, documents):
+            if isinstance(column, np.ndarray) and column.ndim != 1:
+                raise DataError(f"{name} must be [{expected}], got shape {column.shape}")
+        if self.weights is not None and self.weights.shape not in ((queries,), (documents,)):
             raise DataError(
                 f"weights must be one per query ({queries}) or one per document ({documents}), "
-                f"got {len(self.weights)}"
+                f"got shape {self.weights.shape}"
             )
 
     def _check_values(self) -> None:
@@ -153,6 +156,9 @@ class RankingDataset:
             bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
             if len(bad):
                 raise DataError(f"{name} must be finite and >= 0, entry {bad[0]} is {values[bad[0]]}")
+        if self.positions is not None and (self.positions < 1).any():
+            bad = np.flatnonzero(self.positions < 1)
+            raise DataError(f"positions count from 1, entry {bad[0]} is {self.positions[bad[0]]}")
         for start in range(0, self.document_count, _SCAN_ROWS):
             infinite = np.argwhere(np.isinf(self.features[start : start + _SCAN_ROWS]))
             if len(infinite):
@@ -161,9 +167,11 @@ class RankingDataset:
                     f"document {row}, feature {self.name_of(column)} is {self.features[row, column]}: "
                     "features must be finite, or NaN where missing"
                 )
-        if len(set(self.query_ids)) != self.query_count:
-            repeated = next(q for i, q in enumerate(self.query_ids) if q in list(self.query_ids)[:i])
-            raise DataError(f"query id {repeated!r} stands for two lists: ids must be distinct")
+        seen: set[str] = set()
+        for query in self.query_ids:
+            if query in seen:
+                raise DataError(f"query id {query!r} stands for two lists: ids must be distinct")
+            seen.add(query)
 
     @property
     def document_count(self) -> int:
@@ -239,8 +247,10 @@ class RankingDataset:
     ) -> RankingDataset:
         """The same documents with this many features: absent columns are filled by the missing policy.
 
-        `feature_names` names the columns of a data set that has to be widened.
+        `feature_names` [feature_count] are the names to have then: they name the columns of a data set that
+        has to be widened. Raises DataError where the data has more features, or names a column otherwise.
         """
+        self._check_names(feature_names)
         extra = feature_count - self.feature_count
         if extra == 0:
             return self
@@ -257,23 +267,50 @@ class RankingDataset:
             trusted=True,
         )
 
+    def _check_names(self, others: Sequence[str] | None) -> None:
+        """Refuse columns in another order than `others`; plain LETOR numbers are no names, and fit any."""
+        if self.feature_names is None or others is None:
+            return
+        mine, theirs = (list(names[: self.feature_count]) for names in (self.feature_names, others))
+        numbers = [str(i + 1) for i in range(len(mine))]
+        unnamed = numbers in (mine, theirs) and sorted(mine) != sorted(theirs)
+        different = [i for i, pair in enumerate(zip(mine, theirs, strict=False)) if pair[0] != pair[1]]
+        if different and not unnamed:
+            i = different[0]
+            raise DataError(
+                f"feature {i + 1} of the data is {mine[i]!r} where {theirs[i]!r} is expected: "
+                "put the columns into the same order"
+            )
+
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, labels, offsets, query ids and features: names this data in a manifest."""
+        """SHA-256 over shapes, labels, offsets, features, weights, query ids: names this data in a manifest."""
         digest = hashlib.sha256(repr((self.features.shape, self.query_count)).encode())
-        for array in (self.labels, self.offsets, self.features):
-            digest.update(memoryview(array).cast("B"))
+        for array in (self.labels, self.offsets, self.features, self.weights):
+            if array is not None:
+                digest.update(array.reshape(-1).view(np.uint8).data)
         digest.update("\n".join(self.query_ids).encode("utf-8", "surrogateescape"))
         return f"sha256:{digest.hexdigest()}"
 
     @classmethod
     def concatenate(cls, parts: Sequence[RankingDataset]) -> RankingDataset:
-        """The queries of all parts, in order; all must have the same width."""
+        """The queries of all parts, in order.
+
+        Where some parts have weights, the others weigh 1; where some have document ids, the others have "";
+        positions are kept where all parts have them. Raises DataError for parts of different widths, or
+        whose columns are named differently.
+        """
         first = parts[0]
         if len(parts) == 1:
             return first
-        ids = [part.document_ids for part in parts]
-        weights = [part.weights for part in parts]
-        positions = [part.positions for part in parts]
+        names = next((part.feature_names for part in parts if part.feature_names is not None), None)
+        for number, part in enumerate(parts, 1):
+            if part.feature_count != first.feature_count:
+                raise DataError(
+                    f"part {number} has {part.feature_count} features, the first one {first.feature_count}: "
+                    "give all the same width"
+                )
+            part._check_names(names)
+        positions = [part.positions for part in parts if part.positions is not None]
         starts = np.cumsum([0, *(part.document_count for part in parts[:-1])])
         return cls(
             features=np.concatenate([part.features for part in parts]),
@@ -282,16 +319,10 @@ class RankingDataset:
                 [[0], *(p.offsets[1:] + start for p, start in zip(parts, starts, strict=True))]
             ),
             query_ids=[query for part in parts for query in part.query_ids],
-            document_ids=None
-            if any(i is None for i in ids)
-            else [d for i in ids if i is not None for d in i],
-            feature_names=first.feature_names,
-            weights=None
-            if any(w is None for w in weights)
-            else np.concatenate([w for w in weights if w is not None]),
-            positions=None
-            if any(p is None for p in positions)
-            else np.concatenate([p for p in positions if p is not None]),
+            document_ids=_joined_ids(parts),
+            feature_names=names,
+            weights=_joined_weights(parts),
+            positions=np.concatenate(positions) if len(positions) == len(parts) else None,
         )
 
     @classmethod
@@ -319,8 +350,8 @@ class RankingDataset:
         starts = np.flatnonzero(np.diff(row_codes, prepend=-1))
         if len(starts) != len(codes):
             if not regroup:
-                seen: set[int] = set()
-                row = next(int(s) for s in starts if row_codes[s] in seen or seen.add(int(row_codes[s])))  # type: ignore[func-returns-value]
+                _, firsts = np.unique(row_codes, return_index=True)
+                row = int(starts[~np.isin(starts, firsts)][0])
                 raise DataError(
                     f"row {row}: query {row_queries[row]!r} was already closed by another query; "
                     "sort the rows by query, or pass regroup"
@@ -364,23 +395,32 @@ class RankingDataset:
             )
         columns = list(features) if features is not None else [c for c in frame.columns if c not in named]
         try:
-            matrix = frame[columns].to_numpy(np.float32, na_value=np.nan)
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused by name
+                matrix = frame[columns].to_numpy(np.float32, na_value=np.nan)
         except (TypeError, ValueError) as error:
             kinds = {str(c): str(frame[c].dtype) for c in columns if not _is_numeric(frame[c].dtype)}
             raise DataError(f"features must be numbers; these columns are not: {kinds}") from error
+        without = np.flatnonzero(frame[query].isna())
+        if len(without):
+            raise DataError(f"row {without[0]} has no {query!r}: every document belongs to a query")
+        documents = None if document is None else frame[document]
         return cls.from_rows(
             features=matrix,
-            labels=frame[label].to_numpy(np.float32, na_value=np.nan),
+            labels=_numbers(frame, label),
             row_queries=[str(q) for q in frame[query].tolist()],
             regroup=regroup,
-            document_ids=None if document is None else [str(d) for d in frame[document].tolist()],
+            document_ids=None
+            if documents is None
+            else ["" if none else str(d) for d, none in zip(documents, documents.isna(), strict=True)],
             feature_names=[str(column) for column in columns],
-            row_weights=None if weight is None else frame[weight].to_numpy(np.float32),
-            positions=None if position is None else frame[position].to_numpy(np.int64),
+            row_weights=None if weight is None else _numbers(frame, weight),
+            positions=None if position is None else _numbers(frame, position),
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a document: `qid`, `label`, `document` where ids are known, then the features by name."""
+        """One row a document: `qid`, `label`; `document`, `weight` (a query's in each of its rows) and
+        `position` where they are known; then the features by name.
+        """
         import pandas as pd
 
         columns: dict[str, Any] = {
@@ -389,8 +429,55 @@ class RankingDataset:
         }
         if self.document_ids is not None:
             columns["document"] = list(self.document_ids)
+        if self.weights is not None:
+            columns["weight"] = _by_document(self)
+        if self.positions is not None:
+            columns["position"] = self.positions
         frame = pd.DataFrame(self.features, columns=[self.name_of(i) for i in range(self.feature_count)])
         return pd.concat([pd.DataFrame(columns), frame], axis=1)
+
+
+def _array(name: str, values: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """The values in this type, copied only where they have to be."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are refused by name afterwards
+            return np.ascontiguousarray(values, dtype)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be an array of numbers: {error}") from error
+
+
+def _by_document(part: RankingDataset) -> Float32:
+    """The weight of each row: its document's, its query's, or 1."""
+    if part.weights is None:
+        return np.ones(part.document_count, np.float32)
+    if len(part.weights) == part.document_count:
+        return part.weights
+    return np.repeat(part.weights, part.sizes)
+
+
+def _joined_weights(parts: Sequence[RankingDataset]) -> Float32 | None:
+    """One weight a query if all parts that have any have it so, else one a document."""
+    if all(part.weights is None for part in parts):
+        return None
+    if all(part.weights is None or len(part.weights) == part.query_count for part in parts):
+        ones = (np.ones(part.query_count, np.float32) for part in parts)
+        return np.concatenate([o if p.weights is None else p.weights for p, o in zip(parts, ones, strict=True)])
+    return np.concatenate([_by_document(part) for part in parts])
+
+
+def _joined_ids(parts: Sequence[RankingDataset]) -> Strings | None:
+    if all(part.document_ids is None for part in parts):
+        return None
+    ids = ([""] * part.document_count if part.document_ids is None else part.document_ids for part in parts)
+    return Strings.of(document for part in ids for document in part)
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> Float64:
+    """A column that must hold numbers; NaN where it is empty."""
+    try:
+        return frame[column].to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {column!r} must hold numbers: {error}") from error
 
 
 def _take(texts: Sequence[str], rows: Int64) -> Strings:

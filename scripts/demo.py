@@ -39,10 +39,22 @@ def main() -> None:
         print(f"   {label:<9} {run['rounds']} rounds in {run['seconds']:.1f} s")
 
     print("\n2. evaluate on held-out queries")
-    report = rankwright("evaluate", str(ours), *map(str, test), "--against", str(builtin), "--metric", "ndcg@10", "--metric", "map")
+    report = rankwright(
+        "evaluate",
+        str(ours),
+        *map(str, test),
+        "--against",
+        str(builtin),
+        "--metric",
+        "ndcg@10",
+        "--metric",
+        "map",
+    )
     show_evaluation(report)
 
-    published = rankwright("publish", str(ours), "--registry", str(registry), "--name", "demo", "--alias", "production")
+    published = rankwright(
+        "publish", str(ours), "--registry", str(registry), "--name", "demo", "--alias", "production"
+    )
     print(f"\n3. publish: demo@{published['version']} is demo:production")
     with Service(registry) as service:
         print(f"\n4. serve and ask: POST {service.url}/v1/rank")
@@ -54,11 +66,15 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     """(train, valid, test) files of a folder, by name or by order."""
     files = sorted(f for f in folder.glob("*") if re.search(r"\.(txt|letor|dat)(\.gz)?$", f.name))
     files = [f for f in files if not re.match(r"(features|readme)", f.name, re.IGNORECASE)]
-    parts = [[f for f in files if re.match(name, f.name, re.IGNORECASE)] for name in ("train", "vali", "test")]
+    parts = [
+        [f for f in files if re.match(name, f.name, re.IGNORECASE)] for name in ("train", "vali", "test")
+    ]
     if all(parts):
         return parts[0], parts[1], parts[2]
     if len(files) < 3:
-        sys.exit(f"{folder}: expected train, valid and test files (.txt, .letor or .dat, or .gz of them), found {names(files)}")
+        sys.exit(
+            f"{folder}: expected train, valid and test files (.txt, .letor or .dat, or .gz of them), found {names(files)}"
+        )
     return files[:-2], files[-2:-1], files[-1:]
 
 
@@ -77,7 +93,9 @@ def rankwright(*arguments: str) -> Any:
 def show_evaluation(report: Any) -> None:
     compared = report["comparison"]["metrics"]
     baseline = report["baseline"]
-    print(f"   {report['queries']} queries, {report['documents']} documents; empty={report['conventions']['empty']}, ties={report['conventions']['ties']}")
+    print(
+        f"   {report['queries']} queries, {report['documents']} documents; empty={report['conventions']['empty']}, ties={report['conventions']['ties']}"
+    )
     print(f"   {'':<38} " + " ".join(f"{name:>9}" for name in report["metrics"]))
     rows = {
         f"best single feature ({baseline['system'].removesuffix(' alone')})": baseline["metrics"],
@@ -88,7 +106,9 @@ def show_evaluation(report: Any) -> None:
         print(f"   {label:<38} " + " ".join(f"{values[name]:9.4f}" for name in report["metrics"]))
     for name, c in compared.items():
         low, high = c["interval"]
-        print(f"   ours minus built-in, {name}: {c['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {c['p_holm']:.2f} (paired, Holm)")
+        print(
+            f"   ours minus built-in, {name}: {c['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {c['p_holm']:.2f} (paired, Holm)"
+        )
 
 
 class Service:
@@ -121,23 +141,34 @@ def show_ranking(url: str, model: Path, test: Path) -> None:
 
     width = load_ranker(model).feature_count
     data = read_letor(test, missing="nan").with_width(width, "nan")
-    query = next(q for q in range(data.query_count) if data.sizes[q] >= 8 and data.labels[slice(*data.offsets[q : q + 2])].max() > 1)
+    query = next(
+        q
+        for q in range(data.query_count)
+        if data.sizes[q] >= 8 and data.labels[slice(*data.offsets[q : q + 2])].max() > 1
+    )
     rows = range(*data.offsets[query : query + 2])
     ids = data.document_ids or [str(row) for row in range(data.document_count)]
     candidates = [
-        {"id": ids[row], "features": [None if x != x else float(x) for x in data.features[row]]} for row in rows
+        {"id": ids[row], "features": [None if x != x else float(x) for x in data.features[row]]}
+        for row in rows
     ]
     body = {"query": {"id": data.query_ids[query]}, "candidates": candidates}
     started = time.perf_counter()
-    request = urllib.request.Request(f"{url}/v1/rank", json.dumps(body).encode(), {"content-type": "application/json"})
+    request = urllib.request.Request(
+        f"{url}/v1/rank", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
     answer = json.load(urllib.request.urlopen(request))
     spent = 1000 * (time.perf_counter() - started)
-    print(f"   query {data.query_ids[query]}, {len(candidates)} candidates, answered by {answer['model']}@{answer['version']} in {spent:.0f} ms")
+    print(
+        f"   query {data.query_ids[query]}, {len(candidates)} candidates, answered by {answer['model']}@{answer['version']} in {spent:.0f} ms"
+    )
     print(f"   {'rank':>5} {'was':>4}  {'document':<18} {'score':>8}  judged")
     shown = answer["results"][:8]
     for result in shown:
         label = data.labels[rows[result["index"]]]
-        print(f"   {result['rank']:>5} {result['index'] + 1:>4}  {result['id']:<18} {result['score']:8.3f}  {label:g}")
+        print(
+            f"   {result['rank']:>5} {result['index'] + 1:>4}  {result['id']:<18} {result['score']:8.3f}  {label:g}"
+        )
     if len(shown) < len(candidates):
         print(f"   ... and {len(candidates) - len(shown)} more")
 

@@ -92,6 +92,13 @@ def test_randomisation_of_few_queries_is_exact() -> None:
     assert paired_randomisation(np.array([1.0, 2.0, -3.0, 5.0]), np.zeros(4)) == 10 / 16
 
 
+def test_randomisation_is_not_misled_by_rounding() -> None:
+    """Differences in tenths have the p of the same whole numbers, though their sums are rounded."""
+    whole = np.array([1.0, 3.0, 6.0, -4.0, -1.0])
+    assert paired_randomisation(whole, np.zeros(5)) == 22 / 32
+    assert paired_randomisation(whole / 10, np.zeros(5)) == 22 / 32
+
+
 def test_exact_randomisation_equals_listing_all_signs() -> None:
     """With weights, skipped queries and equal values, which change nothing."""
     rng = np.random.default_rng(18)
