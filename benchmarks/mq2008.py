@@ -102,8 +102,9 @@ def main() -> None:
             name = " ".join([objective, *(f"{key}={value:g}" for key, value in parameters.items())])
             results[backend, name] = run(config, folds_from(parts, "files", config))
     print(
-        f"MQ2008, five folds, NDCG@10; {options.rounds} trees, {options.leaves} leaves, rate {options.rate}, early "
-        f"stopping {options.early_stopping or 'off'}; lightgbm {version('lightgbm')}, xgboost {version('xgboost-cpu')}, "
+        f"MQ2008, five folds, NDCG@10; {options.rounds} trees, {options.leaves} leaves, rate {options.rate}, "
+        f"early stopping {options.early_stopping or 'off'}; lightgbm {version('lightgbm')}, "
+        f"xgboost {version('xgboost-cpu')}, "
         f"Python {platform.python_version()}"
     )
     for empty in EMPTY:

@@ -43,7 +43,8 @@ def main() -> None:
     metric = Metric.parse("ndcg@10")
     print(
         f"{train.document_count} documents of {train.query_count} queries, {train.feature_count} features, "
-        f"{options.rounds} rounds of 31 leaves; lightgbm {version('lightgbm')}, xgboost {version('xgboost-cpu')}, "
+        f"{options.rounds} rounds of 31 leaves; lightgbm {version('lightgbm')}, "
+        f"xgboost {version('xgboost-cpu')}, "
         f"Python {platform.python_version()}, {TrainConfig().threads} threads"
     )
     for backend in ("lightgbm", "xgboost"):
@@ -57,7 +58,7 @@ def main() -> None:
         }
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         quality: dict[str, float] = {}
-        for name, (config, _) in sides.items():
+        for config, _ in sides.values():
             fit(
                 TrainConfig(backend=backend, objective=config.objective, rounds=2), train, None
             )  # compile, warm up

@@ -1,7 +1,7 @@
 """Checkpoints of a training run: what `--resume` continues from after a kill.
 
-A folder beside the model folder. The model so far is written under the name of its round, then the state
-that names it replaces the old state in one rename, so that a kill at any moment leaves a usable pair.
+A folder beside the model folder. The model so far is written under the name of its hash, then the state that
+names it replaces the old state, each by one rename, so that a kill at any moment leaves a usable pair.
 """
 
 from __future__ import annotations
@@ -51,19 +51,18 @@ class Keeper:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
     """Replace the state in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = f"model-{checkpoint.rounds}"
+    digest = hashlib.sha256(checkpoint.model).hexdigest()
+    model = f"model-{digest[:16]}"
     _write(folder / model, checkpoint.model)
     state = {
         "rounds": checkpoint.rounds,
         "history": checkpoint.history,
         "train_history": checkpoint.train_history,
         "model": model,
-        "sha256": hashlib.sha256(checkpoint.model).hexdigest(),
+        "sha256": digest,
         "identity": identity,
     }
-    temporary = folder / (_STATE + ".new")
-    _write(temporary, json.dumps(state, indent=1).encode())
-    temporary.replace(folder / _STATE)
+    _write(folder / _STATE, json.dumps(state, indent=1).encode())
     for old in folder.glob("model-*"):
         if old.name != model:
             old.unlink()
@@ -75,14 +74,15 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | N
     Raises UsageError where the checkpoint is of another config or other data, and ArtifactError where
     it is damaged.
     """
+    if not (folder / _STATE).exists():
+        return None
     try:
         state = json.loads((folder / _STATE).read_bytes())
         model = (folder / state["model"]).read_bytes()
-        other = {key for key in identity if state["identity"].get(key) != identity[key]}
+        asked = json.loads(json.dumps(identity))  # as the state holds it: tuples are lists there
+        other = {key for key in asked if state["identity"].get(key) != asked[key]}
         found = Checkpoint(state["rounds"], model, tuple(state["history"]), tuple(state["train_history"]))
         intact = hashlib.sha256(model).hexdigest() == state["sha256"]
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"the checkpoint {folder} is damaged ({error}): delete it and train again"
@@ -105,7 +105,10 @@ def drop_checkpoint(folder: Path) -> None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    with file.open("wb") as handle:
+    """Replace the file by one rename, once the content is on disk."""
+    temporary = file.with_name(file.name + ".new")
+    with temporary.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
+    temporary.replace(file)

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ranking.cpus import available_cpus
 from ranking.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from ranking.dataset import Missing
 
 BUILTIN_PREFIX = "builtin"
 
@@ -33,11 +36,6 @@ _CHOICES = {
     "empty": ("zero", "one", "skip"),
     "ties": ("average", "file", "pessimistic", "trec"),
 }
-
-
-def available_threads() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +66,8 @@ class TrainConfig:
     early_stopping: int = 50
     valid_fraction: float = 0.2
     seed: int = 1
-    threads: int = field(default_factory=available_threads)
-    missing: str = "zero"
+    threads: int = field(default_factory=available_cpus)
+    missing: Missing = "zero"
     empty: str = "zero"
     ties: str = "average"
     checkpoint_seconds: float = 20.0
@@ -79,10 +77,13 @@ class TrainConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise _refused(name, value, choices)
+        for name in ("objective", "metric"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} must be a name, got {getattr(self, name)!r}")
         for name, least in (("rounds", 1), ("early_stopping", 0), ("seed", 0), ("threads", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UsageError(f"{name} must be an integer of at least {least}, got {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 31:
+                raise UsageError(f"{name} must be an integer of at least {least}, below 2^31, got {value!r}")
         if not (isinstance(self.valid_fraction, int | float) and 0 <= self.valid_fraction < 1):
             raise UsageError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
         if not (isinstance(self.checkpoint_seconds, int | float) and self.checkpoint_seconds >= 0):
@@ -100,7 +101,7 @@ class TrainConfig:
         return name if prefix == BUILTIN_PREFIX else None
 
     def resolved(self) -> dict[str, Any]:
-        """The run as nested plain data, the form of the TOML file, with each objective parameter spelled out."""
+        """The run as nested plain data, the form of the TOML file, each objective parameter spelled out."""
         from ranking.objectives import objective_named
 
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -158,21 +159,25 @@ def _apply_set(nested: dict[str, Any], text: str) -> None:
             raise unknown_name("table in --set", table, _TABLES)
         inner = nested.get(table, {})
         if not isinstance(inner, dict):
-            inner = {"name": inner}
+            inner = {"name": inner} if table == "objective" else {}
         nested[table] = inner | {name: _value(raw)}
     else:
         nested[key] = _value(raw)
 
 
 def _value(raw: str) -> Any:
-    """A TOML-like scalar: true, false, none, a number, a quoted text; anything else is the text itself."""
+    """true, false, none, a number, a quoted text, or several with commas; anything else is text as it is."""
     words = {"true": True, "false": False, "none": None}
     if raw.lower() in words:
         return words[raw.lower()]
     try:
-        return ast.literal_eval(raw)
-    except (ValueError, SyntaxError):
+        value = ast.literal_eval(raw)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return raw
+    # What TOML and the manifest can hold.
+    if isinstance(value, tuple | list):
+        return list(value) if all(isinstance(one, str | int | float) for one in value) else raw
+    return value if isinstance(value, str | int | float) else raw
 
 
 def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ranking.config import TrainConfig
 from ranking.dataset import Int64, Missing, RankingDataset
-from ranking.errors import DataError, UsageError
+from ranking.errors import DataError, ParseError, UsageError
 from ranking.evaluation import DEFAULT_METRICS, Evaluation, conventions_of, evaluate_scores, score_dataset
 from ranking.metrics import Metric
 
@@ -59,10 +59,12 @@ class CrossValidation:
 
 def folds_from(parts: Sequence[RankingDataset], folds: str, config: TrainConfig) -> Folds:
     """`folds` is a number, `files` (each part is a fold), or a file of `QUERY<TAB>FOLD` lines."""
-    dataset = concatenated(parts, "zero" if config.missing == "zero" else "nan")
+    dataset = concatenated(parts, config.missing)
     if folds == "files":
         fold = np.repeat(np.arange(len(parts)), [part.query_count for part in parts])
-    elif folds.isdigit():
+    elif folds.isdecimal():
+        if int(folds) > dataset.query_count:
+            raise UsageError(f"--folds {folds} is more than the {dataset.query_count} queries: choose fewer")
         order = np.random.default_rng(config.seed).permutation(dataset.query_count)
         fold = np.empty(dataset.query_count, np.int64)
         fold[order] = np.arange(dataset.query_count) % max(int(folds), 1)
@@ -71,7 +73,7 @@ def folds_from(parts: Sequence[RankingDataset], folds: str, config: TrainConfig)
     sizes = np.bincount(fold)
     if len(sizes) < 3 or not sizes.all():
         raise UsageError(
-            f"cross-validation needs at least 3 folds with queries in each (one trains, one stops, one tests), "
+            "cross-validation needs at least 3 folds with queries in each (to train, to stop, to test), "
             f"got queries per fold {sizes.tolist()}"
         )
     return Folds(dataset, fold)
@@ -87,15 +89,15 @@ def concatenated(parts: Sequence[RankingDataset], missing: Missing) -> RankingDa
 def _fold_file(file: Path, query_ids: Sequence[str]) -> Int64:
     """The fold of each query by a file of `QUERY<TAB>FOLD`, folds numbered from 1."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8", "surrogateescape").splitlines()
     except OSError as error:
         raise UsageError(f"--folds takes a number, `files`, or a file; {file}: {error.strerror}") from error
     fold: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         query, tab, text = line.partition("\t")
-        if not tab or not text.strip().isdigit() or int(text) < 1:
-            raise DataError(
-                f"{file}:{number}:1: expected QUERY<TAB>FOLD with folds from 1, got {line[:60]!r}"
+        if not tab or not text.strip().isdecimal() or not 1 <= int(text) <= len(lines):
+            raise ParseError(
+                str(file), number, 1, f"expected QUERY<TAB>FOLD with folds from 1, got {line[:60]!r}"
             )
         fold[query] = int(text) - 1
     absent = [query for query in query_ids if query not in fold]
@@ -119,8 +121,7 @@ def cross_validate(
         evaluations.append(evaluate_scores(score_dataset(ranker, tested), tested, metrics, config.seed))
         rounds.append(ranker.rounds)
         if say is not None:
-            say(
-                f"fold {test + 1}/{folds.count}: {rounds[-1]} rounds, {names[0]} {evaluations[-1].means[names[0]]:.4f}"
-            )
+            value = evaluations[-1].means[names[0]]
+            say(f"fold {test + 1}/{folds.count}: {rounds[-1]} rounds, {names[0]} {value:.4f}")
     means = {name: float(np.mean([fold.means[name] for fold in evaluations])) for name in names}
     return CrossValidation(evaluations, rounds, means, conventions_of(metrics))

@@ -283,7 +283,7 @@ class RankingDataset:
             )
 
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, labels, offsets, features, weights, query ids: names this data in a manifest."""
+        """SHA-256 over shapes, labels, lists, features, weights, query ids: names this data in a manifest."""
         digest = hashlib.sha256(repr((self.features.shape, self.query_count)).encode())
         for array in (self.labels, self.offsets, self.features, self.weights):
             if array is not None:
@@ -460,8 +460,9 @@ def _joined_weights(parts: Sequence[RankingDataset]) -> Float32 | None:
     if all(part.weights is None for part in parts):
         return None
     if all(part.weights is None or len(part.weights) == part.query_count for part in parts):
-        ones = (np.ones(part.query_count, np.float32) for part in parts)
-        return np.concatenate([o if p.weights is None else p.weights for p, o in zip(parts, ones, strict=True)])
+        return np.concatenate(
+            [np.ones(p.query_count, np.float32) if p.weights is None else p.weights for p in parts]
+        )
     return np.concatenate([_by_document(part) for part in parts])
 
 

@@ -72,7 +72,10 @@ def describe(dataset: RankingDataset) -> Description:
         features=dataset.feature_count,
         list_lengths={name: float(np.quantile(dataset.sizes, q)) for name, q in _QUANTILES.items()}
         | {"mean": round(float(dataset.sizes.mean()), 2)},
-        labels={f"{label:g}": int(count) for label, count in zip(labels, counts, strict=True)},
+        labels={
+            np.format_float_positional(label, trim="-"): int(count)
+            for label, count in zip(labels, counts, strict=True)
+        },
         queries_without_relevant=int((highest <= 0).sum()),
         queries_with_one_label=int((highest == lowest).sum()),
         missing={dataset.name_of(int(i)): float(absent[i]) for i in np.flatnonzero(absent)},

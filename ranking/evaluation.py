@@ -72,8 +72,12 @@ def conventions_of(metrics: Sequence[Metric]) -> dict[str, Any]:
 
 
 def score_dataset(ranker: Ranker, dataset: RankingDataset) -> Float32:
-    """The ranker's scores of every document, with the width it was trained on."""
-    return ranker.score(dataset.with_width(ranker.feature_count, ranker.missing).features)
+    """The ranker's scores of every document, with the width it was trained on.
+
+    Raises DataError where the data has more features, or its columns are named in another order.
+    """
+    fitting = dataset.with_width(ranker.feature_count, ranker.missing, ranker.feature_names)
+    return ranker.score(fitting.features)
 
 
 def comparison_json(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:

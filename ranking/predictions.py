@@ -54,8 +54,10 @@ FORMATS: dict[str, Callable[[Float32, RankingDataset], Iterator[str]]] = {
 def write_predictions(scores: Float32, dataset: RankingDataset, form: str, output: Path | None) -> None:
     """Write to a file, or to stdout where none is named."""
     try:
-        with nullcontext(sys.stdout) if output is None else output.open("w") as out:
-            out.writelines(line + "\n" for line in FORMATS[form](scores, dataset))
+        with nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as out:
+            # Ids leave with the bytes they came with.
+            lines = (line + "\n" for line in FORMATS[form](scores, dataset))
+            out.writelines(line.encode("utf-8", "surrogateescape") for line in lines)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

@@ -37,7 +37,10 @@ def read_parquet(
 
     frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     found = {name: name for name in _OPTIONAL if name in frame.columns}
-    dataset = RankingDataset.from_pandas(frame, regroup=regroup, **found)
+    try:
+        dataset = RankingDataset.from_pandas(frame, regroup=regroup, **found)
+    except DataError as error:
+        raise DataError(f"{', '.join(map(str, files))}: {error}") from error
     if missing == "nan":
         return dataset
     return replace(dataset, features=np.nan_to_num(dataset.features, nan=0.0), trusted=True)
@@ -46,13 +49,19 @@ def read_parquet(
 def write_parquet(dataset: RankingDataset, file: str | Path) -> None:
     """One row a document, as `read_parquet` takes them."""
     _need_pyarrow()
-    dataset.to_pandas().to_parquet(file, index=False)
+    try:
+        dataset.to_pandas().to_parquet(file, index=False)
+    # Two columns of one name are a ValueError there.
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot write {file}: {error}") from error
 
 
 def _read(file: Path) -> pd.DataFrame:
     _need_pyarrow()
     import pandas as pd
 
+    if not file.exists():
+        raise DataError(f"{file}: no such file")
     try:
         return pd.read_parquet(file)
     except OSError as error:

@@ -20,7 +20,7 @@ from ranking.boosting import BUILTIN, KINDS, BoostedRanker, Job, boost, sampled_
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.config import TrainConfig
 from ranking.dataset import Float32, RankingDataset
-from ranking.errors import DataError
+from ranking.errors import DataError, UsageError
 from ranking.evaluation import (
     DEFAULT_METRICS,
     Evaluation,
@@ -97,6 +97,8 @@ def train(
     check_destination(out)
     metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
     data, valid, notes = _split(config, data, valid)
+    if against is not None:
+        _check_comparable(config, data, against)
     identity = _identity(config, data, valid)
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     watch = RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint)
@@ -115,9 +117,7 @@ def train(
         interrupted=watch.interrupted,
         notes=(*notes, *resumed),
     )
-    report = training_report(
-        config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity
-    )
+    report = training_report(config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity)
     save_artifact(
         out,
         ranker,
@@ -144,9 +144,8 @@ def _split(
     if valid is not None:
         width = max(data.feature_count, valid.feature_count)
         names = data.feature_names if data.feature_count == width else valid.feature_names
-        missing = config.missing
-        assert missing in ("zero", "nan")
-        return data.with_width(width, missing, names), valid.with_width(width, missing, names), []
+        data, valid = (part.with_width(width, config.missing, names) for part in (data, valid))
+        return data, valid, []
     if config.valid_fraction == 0:
         return data, None, ["no held-out queries: trains all rounds, measures nothing"]
     rest, held_out = data.hold_out(config.valid_fraction, config.seed)
@@ -155,6 +154,16 @@ def _split(
         held_out,
         [f"held out {held_out.query_count} of {data.query_count} queries (no --valid file)"],
     )
+
+
+def _check_comparable(config: TrainConfig, data: RankingDataset, against: Ranker) -> None:
+    """Refuse before the training what could not be shown beside it afterwards."""
+    if against.missing != config.missing:
+        raise UsageError(
+            f"the model to show beside this one reads absent features as missing={against.missing}, "
+            f"this run as missing={config.missing}: train with the same, or leave out --against"
+        )
+    data.queries([0]).with_width(against.feature_count, against.missing, against.feature_names)
 
 
 def _identity(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> dict[str, Any]:
@@ -202,14 +211,16 @@ def _boosted(
         watch=watch,
         start=None if checkpoint is None else checkpoint.model,
     )
-    model = boost(config.backend, job)
+    # A run may have been killed after its last round: then there is nothing left to train.
+    ended = checkpoint is not None and watch.finished
+    model = checkpoint.model if checkpoint is not None and ended else boost(config.backend, job)
     names = tuple(data.name_of(i) for i in range(data.feature_count))
-    assert config.missing in ("zero", "nan")
     ranker = KINDS[config.backend].from_bytes(model, feature_names=names, missing=config.missing)
     if not ranker.importance().any():
         raise DataError(
-            "the booster found no split to make, so that every score would be the same: for little data lower "
-            "booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost), or check the labels"
+            "the booster found no split to make, so that every score would be the same: for little data "
+            "lower booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost); "
+            "or check the labels"
         )
     keep = watch.best_round if config.early_stopping or watch.interrupted else None
     return ranker if keep is None or keep >= ranker.rounds else ranker.first(keep)
@@ -272,7 +283,7 @@ def _ranges(features: Float32) -> list[list[float] | None]:
 
 
 def _golden(data: RankingDataset, seed: int) -> Float32:
-    """Rows kept with their scores, to recognise the model by: a draw of the training rows, and one all missing."""
+    """Rows kept with their scores, to recognise the model by: some training rows, and one all missing."""
     count = min(_GOLDEN_ROWS - 1, data.document_count)
     rows = np.sort(np.random.default_rng(seed).choice(data.document_count, count, replace=False))
     absent = np.full((1, data.feature_count), np.nan, np.float32)

@@ -28,8 +28,8 @@ def training_report(
     watch: RunWatch,
     identity: Mapping[str, Any],
 ) -> Report:
-    """The page of a run; the first of `evaluations` is the model's, on the held-out lists where there are any."""
-    shown = data if valid is None else valid
+    """The page of a run; the first of `evaluations` is the model's, on held-out lists if there are any."""
+    shown, measured_on = (data, "training") if valid is None else (valid, "held-out")
     systems = list(evaluations)
     return Report(
         title=f"{config.backend} · {config.objective}",
@@ -41,9 +41,9 @@ def training_report(
         metrics=_rows(evaluations, shown),
         importance=_importance(ranker, data),
         distribution=ScoreDistribution.of(scores, shown.labels),
-        conventions=_conventions(evaluations[systems[0]], measured_on="training" if valid is None else "held-out"),
+        conventions=_conventions(evaluations[systems[0]], measured_on),
         config=[(key, str(value)) for key, value in _flattened(config.resolved())],
-        fingerprints=[(part, str(identity[part])) for part in ("train data", "held-out data") if identity[part]],
+        fingerprints=[(part, identity[part]) for part in ("train data", "held-out data") if identity[part]],
     )
 
 
@@ -97,7 +97,8 @@ def _rows(evaluations: Mapping[str, Evaluation], shown: RankingDataset) -> list[
 
 def _importance(ranker: BoostedRanker, data: RankingDataset) -> list[tuple[str, float]]:
     gains = ranker.importance()
-    return [(data.name_of(i), float(gains[i] / gains.sum())) for i in (-gains).argsort(kind="stable") if gains[i] > 0]
+    shares = gains / gains.sum()
+    return [(data.name_of(i), float(shares[i])) for i in (-gains).argsort(kind="stable") if shares[i] > 0]
 
 
 def _conventions(evaluation: Evaluation, measured_on: str) -> str:

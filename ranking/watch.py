@@ -74,11 +74,14 @@ class RunWatch:
             state = Checkpoint(self.rounds, snapshot(), tuple(self.history), tuple(self.train_history))
             self._keeper.keep(state)
             self._saved = time.monotonic()
-        return self.interrupted or self._stale()
+        return self.interrupted or self.finished
 
-    def _stale(self) -> bool:
+    @property
+    def finished(self) -> bool:
+        """No round is left, or early stopping's patience is at its end."""
         patience = self._config.early_stopping
-        return bool(patience and self.best_round is not None and self.rounds - self.best_round >= patience)
+        stale = patience and self.best_round is not None and self.rounds - self.best_round >= patience
+        return bool(stale) or self.rounds >= self._config.rounds
 
     def _report(self) -> None:
         if self._progress is None:
@@ -89,7 +92,7 @@ class RunWatch:
 
 
 def _sampled_evaluator(metric: Metric, data: RankingDataset, count: int) -> Callable[[Any], float]:
-    """The metric on up to `count` evenly spaced training queries: a curve to hold against the held-out one."""
+    """The metric on up to `count` evenly spaced training queries: a curve beside the held-out one."""
     chosen = np.unique(np.linspace(0, data.query_count - 1, min(count, data.query_count)).astype(np.int64))
     sample = data.queries(chosen)
     rows = np.concatenate([np.arange(data.offsets[q], data.offsets[q + 1]) for q in chosen])

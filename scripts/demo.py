@@ -73,7 +73,8 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
         return parts[0], parts[1], parts[2]
     if len(files) < 3:
         sys.exit(
-            f"{folder}: expected train, valid and test files (.txt, .letor or .dat, or .gz of them), found {names(files)}"
+            f"{folder}: expected train, valid and test files (.txt, .letor or .dat, or .gz of them), "
+            f"found {names(files)}"
         )
     return files[:-2], files[-2:-1], files[-1:]
 
@@ -94,7 +95,8 @@ def show_evaluation(report: Any) -> None:
     compared = report["comparison"]["metrics"]
     baseline = report["baseline"]
     print(
-        f"   {report['queries']} queries, {report['documents']} documents; empty={report['conventions']['empty']}, ties={report['conventions']['ties']}"
+        f"   {report['queries']} queries, {report['documents']} documents; "
+        f"empty={report['conventions']['empty']}, ties={report['conventions']['ties']}"
     )
     print(f"   {'':<38} " + " ".join(f"{name:>9}" for name in report["metrics"]))
     rows = {
@@ -107,7 +109,8 @@ def show_evaluation(report: Any) -> None:
     for name, c in compared.items():
         low, high = c["interval"]
         print(
-            f"   ours minus built-in, {name}: {c['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {c['p_holm']:.2f} (paired, Holm)"
+            f"   ours minus built-in, {name}: {c['difference']:+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"p = {c['p_holm']:.2f} (paired, Holm)"
         )
 
 
@@ -160,15 +163,14 @@ def show_ranking(url: str, model: Path, test: Path) -> None:
     answer = json.load(urllib.request.urlopen(request))
     spent = 1000 * (time.perf_counter() - started)
     print(
-        f"   query {data.query_ids[query]}, {len(candidates)} candidates, answered by {answer['model']}@{answer['version']} in {spent:.0f} ms"
+        f"   query {data.query_ids[query]}, {len(candidates)} candidates, "
+        f"answered by {answer['model']}@{answer['version']} in {spent:.0f} ms"
     )
     print(f"   {'rank':>5} {'was':>4}  {'document':<18} {'score':>8}  judged")
     shown = answer["results"][:8]
     for result in shown:
-        label = data.labels[rows[result["index"]]]
-        print(
-            f"   {result['rank']:>5} {result['index'] + 1:>4}  {result['id']:<18} {result['score']:8.3f}  {label:g}"
-        )
+        label, was = data.labels[rows[result["index"]]], result["index"] + 1
+        print(f"   {result['rank']:>5} {was:>4}  {result['id']:<18} {result['score']:8.3f}  {label:g}")
     if len(shown) < len(candidates):
         print(f"   ... and {len(candidates) - len(shown)} more")
 

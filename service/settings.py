@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ranking.cpus import available_cpus
 from ranking.errors import UsageError
 
 PREFIX = "RANKWRIGHT_"
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -40,7 +36,7 @@ class Settings(BaseSettings):
     max_candidates: int = Field(default=10_000, ge=1)
     max_explained: int = Field(default=100, ge=1, description="contributions cost far more than scores")
 
-    scoring_threads: int = Field(default_factory=_cores, ge=1)
+    scoring_threads: int = Field(default_factory=available_cpus, ge=1)
     queue_size: int = Field(default=64, ge=0, description="requests that may wait for a scoring thread")
     queue_seconds: float = Field(default=1.0, gt=0, description="the longest such wait")
     receive_seconds: float = Field(default=10.0, gt=0, description="to receive a whole body")

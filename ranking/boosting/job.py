@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ranking.dataset import Float32, Missing, RankingDataset
 from ranking.errors import DataError, UsageError
-from ranking.objectives import Objective
+
+if TYPE_CHECKING:
+    # The objective is handed in: opening a model to score with it needs no compiled kernels.
+    from ranking.objectives import Objective
 
 _OURS = {
     "objective": "--objective",
@@ -30,8 +33,8 @@ class Watch(Protocol):
     """Called after every round; returns True to stop.
 
     `rounds` counts from 1 over the whole model; `valid_scores` are the raw held-out scores, or None
-    without held-out data; `snapshot()` gives the bytes of the model so far. `see_train_scores` gets the training
-    scores before each round, where the objective is ours.
+    without held-out data; `snapshot()` gives the bytes of the model so far. `see_train_scores` gets the
+    training scores before each round, where the objective is ours.
     """
 
     def see_train_scores(self, scores: Any) -> None: ...

@@ -95,14 +95,14 @@ def _check_builtin(job: Job) -> None:
         longest = int(data.sizes.argmax())
         if data.sizes[longest] > _DOCUMENT_LIMIT:
             raise DataError(
-                f"query {data.query_ids[longest]} has {data.sizes[longest]} documents: LightGBM's own objectives "
-                f"take {_DOCUMENT_LIMIT}; Rankwright's (--objective lambdarank) have no limit"
+                f"query {data.query_ids[longest]} has {data.sizes[longest]} documents: LightGBM's own "
+                f"objectives take {_DOCUMENT_LIMIT}; Rankwright's (--objective lambdarank) have no limit"
             )
         odd = np.flatnonzero((data.labels != np.rint(data.labels)) | (data.labels > _LABEL_LIMIT))
         if len(odd):
             raise DataError(
                 f"label {data.labels[odd[0]]} of row {odd[0]}: LightGBM's own objectives take integers "
-                f"0..{_LABEL_LIMIT}; Rankwright's (--objective lambdarank --set objective.gain=linear) take any"
+                f"0..{_LABEL_LIMIT}; Rankwright's take any (--objective lambdarank, objective.gain=linear)"
             )
 
 
@@ -143,8 +143,8 @@ def boost(job: Job) -> bytes:
         )
     except lightgbm.basic.LightGBMError as error:
         raise DataError(
-            f"LightGBM cannot train on this data: {error}; where it finds no usable feature, the lists may be "
-            "fewer than booster.min_data_in_leaf documents, or every feature constant"
+            f"LightGBM cannot train on this data: {error}; where it finds no usable feature, "
+            "there may be fewer documents than booster.min_data_in_leaf, or every feature is constant"
         ) from error
     return _bytes(model, job.rounds)
 
@@ -208,7 +208,7 @@ class LightGBMRanker:
         return np.asarray(raw).astype(np.float32).reshape(len(features))
 
     def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, a row sums to its score."""
+        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, rows sum to scores."""
         matrix = filled(features, self.missing)
         return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1), np.float64)
 

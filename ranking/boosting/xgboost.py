@@ -113,7 +113,7 @@ def boost(job: Job) -> bytes:
         gradient, hessian = gradients(scores.ravel(), data)
         return gradient[:, None], hessian[:, None]
 
-    class AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is untyped
+    class AfterRound(xgboost.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             # `epoch` starts at 0 again in a continued run.
             rounds = model.num_boosted_rounds()
@@ -187,7 +187,7 @@ class XGBoostRanker:
         return np.asarray(raw, np.float32).reshape(len(features))
 
     def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, a row sums to its score."""
+        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, rows sum to scores."""
         import xgboost
 
         matrix = xgboost.DMatrix(filled(features, self.missing), missing=np.nan, nthread=1)

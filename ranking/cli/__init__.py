@@ -13,6 +13,7 @@ import sys
 import typer
 
 from ranking.cli import data, evaluate, models, train
+from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
 __all__ = ["app", "main"]
@@ -33,8 +34,9 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line and end with its exit code."""
+    limit_openmp()
     try:
-        app()
+        _run()
     except RankwrightError as error:
         print(f"rankwright: {error}", file=sys.stderr)  # noqa: T201 - the command line speaks on stderr
         sys.exit(error.exit_code)
@@ -44,3 +46,15 @@ def main() -> None:
         # The reader of a pipe went away (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _run() -> None:
+    try:
+        app(prog_name="rankwright")
+    except SystemExit as end:
+        # Typer ends with 1 where the reader of a pipe went away.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        # Not left to the interpreter's end, where a broken pipe could no longer be met.
+        sys.stdout.flush()
+        raise

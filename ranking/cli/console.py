@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ranking.errors import UsageError
 
 if TYPE_CHECKING:
     from ranking.dataset import Missing, RankingDataset
@@ -52,7 +55,7 @@ def _finite(content: Any) -> Any:
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
-    return None if isinstance(content, float) and content != content else content
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -75,13 +78,16 @@ def load(
     from ranking.letor import read_letor
     from ranking.tables import is_parquet, read_parquet
 
-    if any(is_parquet(file) for file in files):
+    parquet = [file for file in files if is_parquet(file)]
+    if parquet and len(parquet) < len(files):
+        raise UsageError(f"{parquet[0]} is Parquet and other files are not: convert them to one format first")
+    if parquet:
         return read_parquet(files, missing=missing, regroup=regroup)
     return read_letor(list(files), missing=missing, regroup=regroup, cache=cache)
 
 
 def progress(metric: str, quiet: bool) -> Callable[[int, int, float | None, float | None], None]:
-    """A rewritten line with rounds, held-out metric and time left on a terminal, else a plain line now and then."""
+    """Rounds, held-out metric and time left: one rewritten line on a terminal, else a line now and then."""
     terminal = sys.stderr.isatty()
     last = [0.0]
 

@@ -51,9 +51,8 @@ def check(
             show(str(error))
         if found.count > len(found.errors):
             show(f"... and {found.count - len(found.errors)} more")
-        show(
-            f"{found.count} errors in {found.lines} lines; {found.documents} documents, {found.queries} queries are sound"
-        )
+        read = f"{found.lines} lines, {found.documents} documents, {found.queries} queries"
+        show(f"{found.count} errors in {read}")
     if found.count:
         raise typer.Exit(DataError.exit_code)
 
@@ -122,9 +121,9 @@ def convert(
 
 
 def _policy(text: str) -> Missing:
-    if text == "zero" or text == "nan":
-        return text
-    raise UsageError(f"--missing must be zero or nan, got {text!r}")
+    if text not in ("zero", "nan"):
+        raise UsageError(f"--missing must be zero or nan, got {text!r}")
+    return "zero" if text == "zero" else "nan"
 
 
 def _format(file: str | Path, named: str | None) -> str:

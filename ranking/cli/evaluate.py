@@ -47,7 +47,13 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a model on judged queries, with intervals, and against another model if one is named."""
-    from ranking.evaluation import DEFAULT_METRICS, compare_evaluations, evaluate_scores, score_dataset
+    from ranking.evaluation import (
+        DEFAULT_METRICS,
+        compare_evaluations,
+        comparison_json,
+        evaluate_scores,
+        score_dataset,
+    )
     from ranking.metrics import Metric
     from ranking.rankers import load_ranker
 
@@ -55,22 +61,28 @@ def evaluate(
     metrics = [Metric.parse(name, **conventions) for name in metric or DEFAULT_METRICS]
     ranker = load_ranker(model)
     other = None if against is None else load_ranker(against)
-    dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
-    systems = {str(model): evaluate_scores(score_dataset(ranker, dataset), dataset, metrics, seed)}
     if other is not None:
         _check_policy(ranker, other)
-        systems[str(against)] = evaluate_scores(score_dataset(other, dataset), dataset, metrics, seed)
-    feature = _feature_baseline(model, dataset, metrics, seed)
-    ours = systems[str(model)]
-    comparison = None
-    if other is not None:
-        comparison = compare_evaluations(ours, systems[str(against)], dataset.query_weights, seed)
+    dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
+
+    def measured(one: Ranker) -> Evaluation:
+        return evaluate_scores(score_dataset(one, dataset), dataset, metrics, seed)
+
+    ours, theirs = measured(ranker), None if other is None else measured(other)
+    comparison = None if theirs is None else compare_evaluations(ours, theirs, dataset.query_weights, seed)
+    baseline = _feature_baseline(model, dataset, metrics, seed)
     if per_query is not None:
         _write_per_query(per_query, ours, dataset)
     if json:
-        show_json(_as_json(ours, systems, comparison, feature))
+        content = ours.as_json()
+        if comparison is not None:
+            content["comparison"] = {"against": str(against), "metrics": comparison_json(comparison)}
+        if baseline is not None:
+            content["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
+        show_json(content)
     else:
-        show(_as_text(ours, {**systems, **feature}, comparison))
+        others = [] if theirs is None else [(str(against), theirs)]
+        show(_as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
 
 
 def _check_policy(ranker: Ranker, other: Ranker) -> None:
@@ -78,44 +90,32 @@ def _check_policy(ranker: Ranker, other: Ranker) -> None:
 
     if ranker.missing != other.missing:
         raise UsageError(
-            f"the two models read absent features differently (missing={ranker.missing} and {other.missing}): "
-            "evaluate each on its own"
+            "the two models read absent features differently "
+            f"(missing={ranker.missing} and {other.missing}): evaluate each on its own"
         )
 
 
 def _feature_baseline(
     model: Path, dataset: RankingDataset, metrics: list[Metric], seed: int
-) -> dict[str, Evaluation]:
-    """The best single feature of training, which the manifest remembers, on these lists."""
+) -> tuple[str, Evaluation] | None:
+    """The best single feature of training, which the manifest remembers, on these lists, with its name."""
     from ranking.artifact import read_manifest
     from ranking.evaluation import FeatureBaseline, evaluate_scores
 
     manifest = read_manifest(model)
     kept = manifest.facts.get("baseline")
     if kept is None or kept["feature"] >= dataset.feature_count:
-        return {}
+        return None
     baseline = FeatureBaseline(kept["feature"], kept["descending"])
     name = f"{manifest.feature_names[baseline.feature]} alone"
-    return {name: evaluate_scores(baseline.score(dataset.features), dataset, metrics, seed)}
+    return name, evaluate_scores(baseline.score(dataset.features), dataset, metrics, seed)
 
 
-def _as_json(
-    ours: Evaluation, systems: dict[str, Evaluation], comparison: Any, feature: dict[str, Evaluation]
-) -> dict[str, Any]:
-    from ranking.evaluation import comparison_json
-
-    content = ours.as_json()
-    if comparison is not None:
-        content["comparison"] = {"against": list(systems)[1], "metrics": comparison_json(comparison)}
-    for name, evaluation in feature.items():
-        content["baseline"] = {"system": name, "metrics": dict(evaluation.means)}
-    return content
-
-
-def _as_text(ours: Evaluation, systems: dict[str, Evaluation], comparison: Any) -> str:
-    """A table of systems by metrics, the comparison, and what the numbers mean."""
+def _as_text(systems: list[tuple[str, Evaluation]], comparison: Any, against: str) -> str:
+    """A table of systems (ours first) by metrics, the comparison, and what the numbers mean."""
+    ours = systems[0][1]
     names = list(ours.means)
-    rows = [[system, *(f"{e.means[name]:.4f}" for name in names)] for system, e in systems.items()]
+    rows = [[system, *(f"{e.means[name]:.4f}" for name in names)] for system, e in systems]
     first = ["95 % interval", *("{:.4f}-{:.4f}".format(*ours.intervals[name]) for name in names)]
     lines = [
         f"{ours.queries} queries, {ours.documents} documents",
@@ -132,52 +132,51 @@ def _as_text(ours: Evaluation, systems: dict[str, Evaluation], comparison: Any) 
             ]
             for name, c in comparison.items()
         ]
-        lines += ["", f"against {list(systems)[1]}, paired over queries"]
+        lines += ["", f"against {against}, paired over queries"]
         lines.append(table(["", "difference", "95 % interval", "p (Holm)", "won/tied/lost"], cells))
     lines += ["", "conventions: " + ", ".join(f"{key}={value}" for key, value in ours.conventions.items())]
     return "\n".join(lines)
 
 
 def _write_per_query(file: Path, evaluation: Evaluation, dataset: RankingDataset) -> None:
-    names = list(evaluation.per_query)
-    with file.open("w") as out:
-        out.write("\t".join(["query", *names]) + "\n")
-        for row, query in enumerate(dataset.query_ids):
-            out.write(
-                "\t".join([query, *(repr(float(evaluation.per_query[name][row])) for name in names)]) + "\n"
-            )
+    from ranking.errors import DataError
+
+    columns = evaluation.per_query
+    lines = ["\t".join(["query", *columns])]
+    for row, query in enumerate(dataset.query_ids):
+        lines.append("\t".join([query, *(repr(float(values[row])) for values in columns.values())]))
+    try:
+        file.write_text("\n".join(lines) + "\n", "utf-8", "surrogateescape")
+    except OSError as error:
+        raise DataError(f"cannot write {file}: {error.strerror}") from error
 
 
 def predict(
     model: Model,
     data: DataFiles,
     output: Annotated[Path | None, typer.Option("--output", help="A file instead of stdout.")] = None,
-    format: Annotated[
+    form: Annotated[
         str, typer.Option("--format", help="scores (one a line, in input order), trec (a run), or jsonl.")
-    ] = "scores",  # noqa: A002 - the flag's own name
+    ] = "scores",
     regroup: Regroup = False,
     cache: Cache = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all scores.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: all scores, or the file they went to.")
+    ] = False,
 ) -> None:
     """Score every document."""
+    from ranking.errors import unknown_name
     from ranking.evaluation import score_dataset
     from ranking.predictions import FORMATS, write_predictions
-    from ranking.errors import unknown_name
     from ranking.rankers import load_ranker
 
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
+    if form not in FORMATS:
+        raise unknown_name("format", form, FORMATS)
     ranker = load_ranker(model)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
     scores = score_dataset(ranker, dataset)
+    if output is not None or not json:
+        write_predictions(scores, dataset, form, output)
     if json:
-        show_json(
-            {
-                "model": str(model),
-                "queries": dataset.query_count,
-                "documents": dataset.document_count,
-                "scores": scores.tolist(),
-            }
-        )
-    else:
-        write_predictions(scores, dataset, format, output)
+        facts = {"model": str(model), "queries": dataset.query_count, "documents": dataset.document_count}
+        show_json(facts | ({"scores": scores.tolist()} if output is None else {"output": str(output)}))

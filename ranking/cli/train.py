@@ -106,21 +106,25 @@ def train(
         early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
     )  # fmt: skip
     settings.resolved()  # names and parameters are checked before any data is read
+    from ranking.artifact import check_destination
     from ranking.rankers import load_ranker
     from ranking.training import train as run
 
+    check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
     other = None if against is None else load_ranker(against)
-    result = run(
-        settings,
-        load(data, **read),
-        None if not valid else load(valid, **read),
-        out,
-        resume=resume,
-        against=other,
-        progress=progress(settings.metric, quiet),
-    )
-    end_progress(quiet)
+    try:
+        result = run(
+            settings,
+            load(data, **read),
+            None if not valid else load(valid, **read),
+            out,
+            resume=resume,
+            against=other,
+            progress=progress(settings.metric, quiet),
+        )
+    finally:
+        end_progress(quiet)
     for note in result.notes:
         say(f"note: {note}")
     if json:
@@ -172,7 +176,7 @@ def cv(
     settings.resolved()
     from ranking.crossvalidation import cross_validate, folds_from
 
-    parts = [load([file], missing=settings.missing, regroup=regroup) for file in data]  # type: ignore[arg-type]  # checked by TrainConfig
+    parts = [load([file], missing=settings.missing, regroup=regroup) for file in data]
     result = cross_validate(settings, folds_from(parts, folds, settings), None if quiet else say)
     if json:
         show_json(result.as_json())

@@ -42,7 +42,7 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def lists() -> Any:
-    # Two splits of nearly equal gain may be told apart by the 1e-5 of LightGBM's sigmoid table; none here are.
+    # LightGBM's sigmoid table is 1e-5 off, which may decide between splits of nearly equal gain; not here.
     return random_lists(queries=60, longest=25, features=6, grades=5, seed=2)
 
 

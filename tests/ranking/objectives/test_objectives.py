@@ -199,7 +199,7 @@ def test_hinge_by_hand() -> None:
 
 
 def test_hinge_surrogate_bounds_every_leaf() -> None:
-    """|gradient| <= margin · hessian for each document, so that no leaf exceeds the margin even at lambda 0."""
+    """|gradient| <= margin · hessian for each document: no leaf exceeds the margin even at lambda 0."""
     dataset = random_lists(queries=20, seed=5)
     for margin in (0.25, 1.0, 4.0):
         gradient, hessian = Hinge(margin=margin).gradients(scores_for(dataset), dataset)

@@ -1,0 +1,39 @@
+# syntax=docker/dockerfile:1
+# Two stages: the environment is built where pip may write, and copied to where nothing may.
+#   docker build -t rankwright .                       trees only
+#   docker build -t rankwright --build-arg EXTRAS=neural .
+
+FROM python:3.11-slim-bookworm AS build
+ARG EXTRAS=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/rankwright
+WORKDIR /src
+COPY pyproject.toml README.md ./
+COPY constraints constraints
+COPY ranking ranking
+COPY service service
+RUN /opt/rankwright/bin/python -m pip install -c constraints/cpu.txt ".${EXTRAS:+[$EXTRAS]}"
+
+FROM python:3.11-slim-bookworm
+LABEL org.opencontainers.image.title="rankwright" \
+      org.opencontainers.image.description="Learning to rank: train, measure and serve rankers" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# LightGBM is linked against the OpenMP runtime, which the slim image leaves out.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/rankwright /opt/rankwright
+# Compiled kernels are cached under /tmp, the one place a read-only container can write to.
+ENV PATH=/opt/rankwright/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CACHE_DIR=/tmp/numba
+WORKDIR /data
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+ENTRYPOINT ["rankwright"]
+CMD ["serve", "--registry", "/models", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,80 @@
+"""The command line run in this process, and models for it to work on."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ranking.cli import main
+from ranking.training import train
+from tests.ranking.runs import BACKENDS, letor, lists, quick
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as exactly one JSON object, of a command that ended well."""
+        assert self.code == 0, self.err
+        return self.object
+
+    @property
+    def object(self) -> Any:
+        """The same, of a command that ended with a verdict of its own."""
+        content = json.loads(self.out)
+        assert isinstance(content, dict)
+        return content
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """`cli("train", file, "--out", folder)`; opening a model starts no child process."""
+    monkeypatch.setattr("ranking.rankers.run_probe", lambda _: None)
+    monkeypatch.delenv("RANKWRIGHT_CACHE", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["rankwright", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        assert isinstance(code, int | None)
+        return Ran(code or 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A model folder by backend; not to be changed."""
+    place = tmp_path_factory.mktemp("trained")
+    return {backend: train(quick(backend), lists(), None, place / backend).folder for backend in BACKENDS}
+
+
+@pytest.fixture(scope="session")
+def model(trained: dict[str, Path]) -> Path:
+    return trained["lightgbm"]
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LETOR text the models have not seen."""
+    return letor(tmp_path_factory.mktemp("judged") / "test.txt", lists(seed=1))

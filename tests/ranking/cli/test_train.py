@@ -1,0 +1,168 @@
+"""`rankwright train` and `rankwright cv`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ranking.letor import read_letor
+from ranking.rankers import load_ranker
+from ranking.tables import write_parquet
+from ranking.training import train
+from tests.ranking.cli.conftest import Cli
+from tests.ranking.runs import BACKENDS, ROUNDS, contents, flags, letor, lists, quick
+
+FEW = flags(quick(rounds=3))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_train_json_says_what_was_trained(cli: Cli, tmp_path: Path, judged: Path, backend: str) -> None:
+    """And the folder is the one that `train` writes, file by file."""
+    config, out = quick(backend, rounds=3), tmp_path / "model"
+    found = cli(
+        "train", letor(tmp_path / "t.txt"), "--valid", judged, "--out", out, "--json", *flags(config)
+    ).json
+    assert found.keys() >= {"model", "backend", "objective", "rounds", "seconds", "metrics"}
+    assert (found["model"], found["backend"], found["objective"]) == (str(out), backend, "lambdarank")
+    assert (found["rounds"], found["interrupted"], found["notes"]) == (3, False, [])
+    result = train(config, read_letor(tmp_path / "t.txt"), read_letor(judged), tmp_path / "same")
+    assert result.evaluation is not None
+    assert found["metrics"]["valid"]["ndcg@10"] == result.evaluation.means["ndcg@10"]
+    assert contents(out) == contents(tmp_path / "same")
+
+
+def test_train_speaks_of_progress_on_stderr_and_of_the_result_on_stdout(
+    cli: Cli, tmp_path: Path, judged: Path
+) -> None:
+    ran = cli("train", judged, "--out", tmp_path / "model", *FEW)
+    assert ran.code == 0
+    assert "round 3/3  ndcg@10 0." in ran.err
+    assert "note: held out 8 of 40 queries (no --valid file)" in ran.err
+    assert ran.out.startswith("lightgbm lambdarank: 3 rounds in ")
+    assert f"model  {tmp_path / 'model'}" in ran.out
+    quiet = cli("train", judged, "--out", tmp_path / "model", "--quiet", *FEW)
+    assert "round" not in quiet.err
+
+
+def test_train_reads_several_files_parquet_and_stdin(cli: Cli, tmp_path: Path) -> None:
+    """All three give the same model."""
+    data = lists()
+    halves = [
+        letor(tmp_path / "a.txt", data.queries(range(20))),
+        letor(tmp_path / "b.txt", data.queries(range(20, 40))),
+    ]
+    write_parquet(data, tmp_path / "data.parquet")
+    whole = letor(tmp_path / "whole.txt").read_bytes()
+    outs = [tmp_path / name for name in ("files", "parquet", "stdin")]
+    assert cli("train", *halves, "--out", outs[0], *FEW).code == 0
+    assert cli("train", tmp_path / "data.parquet", "--out", outs[1], *FEW).code == 0
+    assert cli("train", "-", "--out", outs[2], *FEW, stdin=whole).code == 0
+    assert len({contents(out)["model.txt"] for out in outs}) == 1
+
+
+def test_files_of_two_formats_are_refused(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    ran = cli("train", judged, tmp_path / "data.parquet", "--out", tmp_path / "model")
+    assert ran.code == 2
+    assert "data.parquet is Parquet and other files are not: convert them to one format first" in ran.err
+
+
+def test_the_config_file_lies_under_the_flags(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        'rounds = 9\nobjective = "ranknet"\nearly_stopping = 0\n[booster]\nmin_data_in_leaf = 5\n'
+    )
+    run = ["train", judged, "--out", tmp_path / "model", "--config", tmp_path / "run.toml", "--json"]
+    found = cli(*run, "--rounds", 2, "--set", "booster.num_leaves=3").json
+    assert (found["rounds"], found["objective"]) == (2, "ranknet")
+    config = json.loads((tmp_path / "model" / "manifest.json").read_text())["config"]
+    assert config["booster"] == {"min_data_in_leaf": 5, "num_leaves": 3}
+
+
+def test_the_missing_policy_is_kept_with_the_model(cli: Cli, tmp_path: Path) -> None:
+    """An absent value is NaN to the one and 0 to the other."""
+    data = tmp_path / "sparse.txt"
+    data.write_text(
+        "".join(f"{i % 3} qid:{i // 8} 1:{i % 3} {'2:-1' if i % 2 else ''}\n" for i in range(160))
+    )
+    for missing in ("zero", "nan"):
+        out = tmp_path / missing
+        assert cli("train", data, "--out", out, *flags(quick(rounds=3, missing=missing))).code == 0
+        assert load_ranker(out, probe=False).missing == missing
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ("booster.leaves=3", "unknown LightGBM parameter 'leaves'"),
+        ("booster.metric=ndcg", "booster.metric is set by --metric"),
+        ("round=3", "unknown config key 'round'; did you mean 'rounds'?"),
+        ("metric=ndgc@10", "unknown metric 'ndgc@10'; did you mean 'ndcg'?"),
+    ],
+)
+def test_a_setting_that_cannot_be_ends_with_2(
+    cli: Cli, tmp_path: Path, judged: Path, sets: str, message: str
+) -> None:
+    ran = cli("train", judged, "--out", tmp_path / "model", "--json", "--set", sets)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_that_is_no_model_is_refused_before_the_data_is_read(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("keep me")
+    ran = cli("train", tmp_path / "none.txt", "--out", tmp_path)
+    assert ran.code == 2
+    assert "exists and is no model folder: choose another place, or remove it first" in ran.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_resume_without_a_checkpoint_says_so(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    ran = cli("train", judged, "--out", tmp_path / "model", "--resume", *FEW)
+    assert ran.code == 0
+    assert "note: no checkpoint to resume from: started at round 0" in ran.err
+
+
+def test_another_model_is_shown_in_the_report(cli: Cli, tmp_path: Path, judged: Path, model: Path) -> None:
+    assert cli("train", judged, "--out", tmp_path / "model", "--against", model, *FEW).code == 0
+    assert "compared model" in (tmp_path / "model" / "report.html").read_text()
+
+
+def test_a_copy_of_what_was_read_is_kept_where_asked(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    for name in ("first", "second"):
+        assert cli("train", judged, "--cache", tmp_path / "cache", "--out", tmp_path / name, *FEW).code == 0
+    assert any((tmp_path / "cache").iterdir())
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
+# --- cv ---------------------------------------------------------------------------------------------
+
+
+def test_cv_json_gives_each_fold_and_their_mean(cli: Cli, judged: Path) -> None:
+    found = cli("cv", judged, "--folds", 3, "--json", *FEW).json
+    assert [(fold["fold"], fold["rounds"]) for fold in found["folds"]] == [(1, 3), (2, 3), (3, 3)]
+    folds = [fold["metrics"]["ndcg@10"] for fold in found["folds"]]
+    assert found["metrics"]["ndcg@10"] == pytest.approx(np.mean(folds))
+    assert found["conventions"]["ties"] == "average"
+
+
+def test_cv_prints_a_line_a_fold_and_the_mean(cli: Cli, tmp_path: Path) -> None:
+    data = lists()
+    files = [
+        letor(tmp_path / f"S{i}.txt", data.queries(np.arange(start, start + 10)))
+        for i, start in enumerate((0, 10, 20), 1)
+    ]
+    ran = cli("cv", *files, "--folds", "files", *FEW)
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines()] == ["ndcg@10", "fold", "fold", "fold", "mean"]
+    assert "fold 3/3: 3 rounds, ndcg@10 0." in ran.err
+
+
+def test_cv_refuses_two_folds(cli: Cli, judged: Path) -> None:
+    ran = cli("cv", judged, "--folds", 2, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "cross-validation needs at least 3 folds" in ran.err
+
+
+assert ROUNDS > 3, "FEW is fewer than usual"
