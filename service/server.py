@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -21,9 +22,10 @@ from service.settings import PREFIX, Settings
 from service.telemetry import log_as_json
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
+    `on_ready` is called with the URL once it is listened on, after the line on stderr that says so.
     Raises UsageError where the address is taken or there is nothing to serve, and what loading raises.
     """
     # One thread a scoring call: the pool uses the cores. Read by OpenMP when a booster is first loaded.
@@ -31,11 +33,17 @@ def serve(settings: Settings) -> None:
     log_as_json()
     listening = _listen(settings.host, settings.port)
     url = _url(listening, settings.host)
+
+    def ready() -> None:
+        _announce(url)
+        if on_ready is not None:
+            on_ready(url)
+
     try:
         if settings.workers == 1:
-            _run_here(create_app(settings), settings, listening, url)
+            _run_here(create_app(settings), settings, listening, ready)
         else:
-            _run_workers(settings, listening, url)
+            _run_workers(settings, listening, ready)
     finally:
         listening.close()
 
@@ -43,9 +51,9 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Says once that it is ready."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self.url = url
+        self.ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # A start that fails is raised by `serve`; uvicorn would print its traceback as well.
@@ -55,11 +63,11 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         finally:
             log.disabled = False
-        _announce(self.url)
+        self.ready()
 
 
-def _run_here(app: FastAPI, settings: Settings, listening: socket.socket, url: str) -> None:
-    server = _Server(_config(app, settings), url)
+def _run_here(app: FastAPI, settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
+    server = _Server(_config(app, settings), ready)
 
     def terminate(number: int, frame: FrameType | None) -> None:
         # uvicorn raises the signal again after it has drained: that is a clean end, not a death by signal.
@@ -77,12 +85,12 @@ def _run_here(app: FastAPI, settings: Settings, listening: socket.socket, url: s
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_workers(settings: Settings, listening: socket.socket, url: str) -> None:
+def _run_workers(settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
     # Workers are fresh processes (a fork would inherit the boosters' threads): the environment reaches them.
     for key, value in settings.model_dump(mode="json", exclude_none=True).items():
         os.environ[f"{PREFIX}{key.upper()}"] = str(value)
     supervisor = Multiprocess(_config("service.server:app_from_environment", settings), [listening])
-    _announce(url)
+    ready()
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise RankwrightError("a worker could not start: its log says why")

@@ -46,8 +46,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "cli": {
-        *DATA, "artifact", "config", "crossvalidation", "description", "evaluation", "letor", "metrics",
-        "predictions", "rankers", "registry", "tables", "training",
+        *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "evaluation", "letor",
+        "metrics", "predictions", "rankers", "registry", "tables", "training",
     },
 }  # fmt: skip
 
@@ -116,6 +116,7 @@ def wrong_imports(name: str, found: Iterable[Import]) -> Iterator[str]:
     room = rest.partition(".")[0]
     for one in found:
         top = one.module.partition(".")[0]
+        seen = one.room and not one.typing
         if one.module.startswith("."):
             yield f"a relative import of {one.module}"
         elif top in UNSAFE_MODULES:
@@ -124,22 +125,20 @@ def wrong_imports(name: str, found: Iterable[Import]) -> Iterator[str]:
             yield f"import of {one.module}, which is for {OWNERS[top]}"
         elif top == "service" and package == "ranking" and not (name == "ranking.cli.models" and one.lazy):
             yield f"import of {one.module}: the core knows nothing of HTTP"
-        elif one.room and not one.typing and package == "service" and one.room not in SERVICE_SEES:
+        elif seen and package == "service" and one.room not in SERVICE_SEES:
             yield f"import of {one.module}, which the service does not see"
-        elif one.room and not one.typing and package == "ranking" and one.room != room:
-            if one.room not in ROOMS.get(room, set()):
-                yield f"import of {one.module}, which is not below {room or 'the package'}"
+        elif seen and package == "ranking" and one.room not in {room, *ROOMS.get(room, set())}:
+            yield f"import of {one.module}, which is not below {room or 'the package'}"
 
 
 def unsafe_calls(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in UNSAFE_NAMES:
-            yield f"{node.id} in line {node.lineno}"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if (node.value.id, node.attr) in UNSAFE_ATTRIBUTES:
-                yield f"{node.value.id}.{node.attr} in line {node.lineno}"
-        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
+        match node:
+            case ast.Name(id=name) if name in UNSAFE_NAMES:
+                yield f"{name} in line {node.lineno}"
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if (owner, name) in UNSAFE_ATTRIBUTES:
+                yield f"{owner}.{name} in line {node.lineno}"
+            case ast.keyword(arg="allow_pickle", value=value) if ast.unparse(value) != "False":
                 yield f"allow_pickle in line {node.lineno}"
 
 

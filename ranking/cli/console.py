@@ -47,7 +47,7 @@ def show(text: str) -> None:
 
 def show_json(content: Mapping[str, Any]) -> None:
     """A result as the one JSON object; a value that is not a number is null."""
-    print(json.dumps(_finite(content), indent=2))  # noqa: T201 - the one place that writes results
+    print(json.dumps(_finite(content), indent=2), flush=True)  # noqa: T201 - the one place that writes results
 
 
 def _finite(content: Any) -> Any:

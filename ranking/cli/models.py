@@ -167,25 +167,19 @@ def serve(
     name: Annotated[
         str | None, typer.Option("--default", help="Registry: the model of requests that name none.")
     ] = None,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    host: Annotated[str | None, typer.Option(help="[127.0.0.1]", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.  [8000]", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.  [1]", show_default=False)] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the URL on stdout when ready.")
+    ] = False,
 ) -> None:
-    """Serve rankers over HTTP: POST /v1/rank; /docs describes it."""
-    from ranking.errors import UsageError
-
-    if (model is None) == (registry is None):
-        raise UsageError("serve needs either --model FOLDER or --registry DIR")
+    """Serve rankers over HTTP: POST /v1/rank; /docs describes it. RANKWRIGHT_* variables set the rest."""
     # The service stands above this room: it is opened only when it is asked to run.
     from service.server import serve as run
     from service.settings import load_settings
 
-    flags = {
-        "model": model,
-        "registry": registry,
-        "default_model": name,
-        "host": host,
-        "port": port,
-        "workers": workers,
-    }
-    run(load_settings(**{key: value for key, value in flags.items() if value is not None}))
+    flags: dict[str, Any] = {"model": model, "registry": registry, "default_model": name}
+    flags |= {"host": host, "port": port, "workers": workers}
+    settings = load_settings(**{key: value for key, value in flags.items() if value is not None})
+    run(settings, (lambda url: show_json({"url": url})) if json else None)

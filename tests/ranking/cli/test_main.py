@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,11 +73,11 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(cli: Cli, command: str) -> None:
-    """On stdout, and each but the server can answer in JSON."""
+    """On stdout, and each can answer in JSON."""
     ran = cli(*command.split(), "--help")
     assert ran.code == 0
     assert "Usage: rankwright" in ran.out
-    assert ("--json" in ran.out) == (command != "serve")
+    assert "--json" in ran.out
 
 
 def test_the_help_lists_the_commands(cli: Cli) -> None:
@@ -175,8 +176,11 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, rows: int) -> None:
     """As `| head` does; before anything was written, and in the middle of it."""
     data = tmp_path / "bad.txt"
     data.write_text("nonsense\n" * rows)
-    command = [*RANKWRIGHT, "data", "check", str(data), "--limit", str(rows), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    command = [*RANKWRIGHT, "data", "check", str(data), "--limit", str(rows)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=buffered
+    )
     assert process.stdout is not None
     process.stdout.close()
     _, said = process.communicate(timeout=60)
