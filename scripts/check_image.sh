@@ -18,10 +18,10 @@ base=${BASE:-$work/base}
 stand_in=docker.io/library/python:3.11-slim-bookworm
 image=localhost/rankwright:check
 failures=0
-service=
+process=
 
 cleanup() {
-    [[ -z $service ]] || kill -KILL "$service" 2>/dev/null || true
+    [[ -z $process ]] || kill -KILL "$process" 2>/dev/null || true
     rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -141,9 +141,10 @@ check_training() {
     # The first query of test.txt, as predicted from the file and as a request.
     awk 'NR == 1 {q = $2} $2 != q {exit} {print}' "$data/test.txt" >"$work/out/query.txt"
     contain "${run[@]}" predict "$model" /out/query.txt >"$work/predicted"
-    jq -Rsc '{candidates: [split("\n")[] | select(. != "") | split(" #")[0] | split(" ")
-        | {features: ([.[2:][] | select(. != "") | split(":") | {key: ("f" + .[0]), value: (.[1] | tonumber)}]
-            | from_entries as $f | [range(1; $width + 1) | $f["f" + tostring]])}]}' \
+    jq -Rsc '{candidates: [split("\n")[] | select(. != "") | split(" #")[0] | split(" ") | map(select(. != ""))]
+        | to_entries | map({id: "d\(.key)", features: (.value[2:]
+            | map(split(":") | {key: .[0], value: (.[1] | tonumber)}) | from_entries as $by_number
+            | [range(1; $width + 1) | $by_number[tostring]])})}' \
         --argjson width "$(contain "${run[@]}" inspect "$model" --json | jq '.feature_names | length')" \
         "$work/out/query.txt" >"$work/request.json"
 }
@@ -154,7 +155,8 @@ start_service() {
     contain "${entrypoint[@]}" "${default_command[@]}" 2>"$work/service.log" &
     service=$!
     for _ in {1..300}; do
-        process=$(pgrep -P "$service" || true)
+        # $service is this shell's copy, its child is unshare, and the child of that is process 1 of the image.
+        process=$(pgrep -P "$(pgrep -P "$service" || echo 0)" || true)
         if [[ -n $process ]] && in_service curl -fs -o /dev/null http://127.0.0.1:8000/readyz 2>/dev/null; then return; fi
         kill -0 "$service" 2>/dev/null || break
         sleep 0.1
@@ -179,8 +181,9 @@ check_service() {
             '(.results | length) == ($said | length) and all(.results[]; (.score - $said[.index] | fabs) < 1e-6)' "$work/reply.json")"
     started=$(date +%s%N)
     kill -TERM "$process"
+    timeout 60 tail --pid="$process" -s 0.02 -f /dev/null || kill -KILL "$process"
     wait "$service" || status=$?
-    service=
+    process=
     check "SIGTERM ends process 1 with status 0" "0" "$status"
     echo "        stopped after $((($(date +%s%N) - started) / 1000000)) ms"
     health_status=0

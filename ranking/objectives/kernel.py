@@ -36,6 +36,8 @@ _SAFE_SPREAD = 600.0
 SCORE_GAP_FLOOR = float(np.float32(0.01))
 """The floor of the score normalisation, a float32 literal in LightGBM's source."""
 
+_MOVES_PER_DOCUMENT = 8
+
 _REORDER = {"reassoc", "contract", "arcp", "nsz"}
 """What the compiler may do to sums so that rows vectorise; NaN and infinity keep their meaning."""
 
@@ -83,19 +85,28 @@ class Rule(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def sort_descending(scores: Any, order: Any) -> None:  # pragma: no cover - compiled
-    """Fill `order` with the indices of `scores`, best first, equal scores in input order."""
+    """Bring `order`, any order of the indices of `scores`, to best first, equal scores in input order.
+
+    One round changes an order little, so that insertion into the last round's takes few moves; where it
+    takes more than a few a document, a merge sort is quicker.
+    """
     n = len(scores)
-    if n > 48:
-        order[:n] = np.argsort(-scores, kind="mergesort")
-        return
-    order[0] = 0
+    moves = _MOVES_PER_DOCUMENT * n
     for index in range(1, n):
-        score = scores[index]
+        document = order[index]
+        score = scores[document]
         place = index
-        while place > 0 and scores[order[place - 1]] < score:
-            order[place] = order[place - 1]
+        while place > 0:
+            other = order[place - 1]
+            if scores[other] > score or (scores[other] == score and other < document):
+                break
+            order[place] = other
             place -= 1
-        order[place] = index
+        order[place] = document
+        moves -= index - place
+        if moves < 0:
+            order[:] = np.argsort(-scores, kind="mergesort")
+            return
 
 
 @njit(cache=True, nogil=True)
@@ -299,10 +310,12 @@ def lambda_scale(total: float, lambda_norm: bool) -> float:  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def visit_pairs(
-    queries: Any, lists: Lists, rule: Rule, scores: Any, probe: Any, gradient: Any, hessian: Any
+    queries: Any, lists: Lists, rule: Rule, scores: Any, orders: Any, probe: Any, gradient: Any, hessian: Any
 ) -> float:  # pragma: no cover
     """Fill `gradient` and `hessian` of the documents of `queries` at `scores` (float64 [documents]).
 
+    `orders` (int64 [documents]) holds an order of each query's documents, counted from its first; it is
+    left sorted by score, a good start for the next round.
     Returns the sum of pair weight (at `scores`) times pair loss at `probe`, or 0 where `probe` is empty.
     """
     offsets = lists.offsets
@@ -312,7 +325,6 @@ def visit_pairs(
     scratch = np.empty((ROWS, longest))
     weights = np.empty(longest)
     ends = np.empty(longest, np.int64)
-    order = np.empty(longest, np.int64)
     loss = 0.0
     for query in queries:
         low, high = offsets[query], offsets[query + 1]
@@ -321,6 +333,7 @@ def visit_pairs(
         hessian[low:high] = 0.0
         if n < 2 or lists.inverse[query] == 0.0:
             continue
+        order = orders[low:high]
         safe = load_query(
             scratch, ends, order, scores[low:high], lists.worth[low:high], lists.discounts, rule
         )

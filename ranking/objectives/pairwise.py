@@ -30,7 +30,7 @@ from ranking.errors import DataError, UsageError
 from ranking.metrics import discounts, gain
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.dataset import Float64, Int64, RankingDataset
     from ranking.objectives.kernel import Lists, Rule
 
 Gradients = Callable[[Any], "tuple[Float64, Float64]"]
@@ -90,10 +90,13 @@ class Pairwise:
         return np.zeros(count)
 
     def prepare(self, dataset: RankingDataset, threads: int = 1) -> Gradients:
-        """`scores -> (gradient, hessian)` for many rounds on one data set, over this many threads."""
+        """`scores -> (gradient, hessian)` for many rounds on one data set, over this many threads.
+
+        What it returns remembers the last order of the documents: call it from one thread at a time.
+        """
         from ranking.objectives.kernel import visit_pairs
 
-        lists, rule, nothing = self.lists(dataset), self.rule(), np.empty(0)
+        lists, rule, nothing, orders = self.lists(dataset), self.rule(), np.empty(0), _input_orders(dataset)
         chunks = _balanced(dataset, rule.truncation, 1 if threads == 1 else threads * _CHUNKS_PER_THREAD)
         pool = ThreadPoolExecutor(threads, "gradients") if threads > 1 else None
 
@@ -102,7 +105,7 @@ class Pairwise:
             gradient, hessian = np.empty(len(at)), np.empty(len(at))
 
             def run(queries: Any) -> None:
-                visit_pairs(queries, lists, rule, at, nothing, gradient, hessian)
+                visit_pairs(queries, lists, rule, at, orders, nothing, gradient, hessian)
 
             if pool is None:
                 run(chunks[0])
@@ -130,8 +133,9 @@ class Pairwise:
 
         probe = _checked(scores, dataset)
         at = probe if weights_at is None else _checked(weights_at, dataset)
-        queries, waste = np.arange(dataset.query_count), np.empty(len(at))
-        return float(visit_pairs(queries, self.lists(dataset), self.rule(), at, probe, waste, waste.copy()))
+        queries, lists, orders = np.arange(dataset.query_count), self.lists(dataset), _input_orders(dataset)
+        gradient, hessian = np.empty(len(at)), np.empty(len(at))
+        return float(visit_pairs(queries, lists, self.rule(), at, orders, probe, gradient, hessian))
 
     def _rule(self, formula: int, kind: int, shape: float) -> Rule:
         from ranking.objectives.kernel import TIES_AVERAGE, TIES_FILE, Rule
@@ -263,6 +267,11 @@ def _checked(scores: Any, dataset: RankingDataset) -> Float64:
             f"the score of row {row} (query {dataset.query_of(row)}) is {at[row]}: scores must be finite"
         )
     return at
+
+
+def _input_orders(dataset: RankingDataset) -> Int64:
+    """Each query's documents in input order, counted from its first, int64 [documents]."""
+    return np.arange(dataset.document_count) - np.repeat(dataset.offsets[:-1], dataset.sizes)
 
 
 def _balanced(dataset: RankingDataset, truncation: int, count: int) -> list[Any]:
