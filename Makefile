@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt
 DATA ?= data
 
-.PHONY: help demo test lint bench bench-letor bench-serve clean
+.PHONY: help demo test lint bench bench-letor bench-training bench-serve clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ bench: $(VENV)/dev ## Objectives on both boosters over MQ2008's five folds (read
 
 bench-letor: $(VENV)/dev ## LETOR reading beside scikit-learn (reads RANKWRIGHT_DATA)
 	$(BIN)/python -m benchmarks.letor_load
+
+bench-training: $(VENV)/dev ## Training beside the boosters' own objectives
+	$(BIN)/python -m benchmarks.training_speed
 
 bench-serve: $(VENV)/dev ## The service beside a plain FastAPI handler
 	$(BIN)/python -m benchmarks.serve_rank

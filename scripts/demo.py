@@ -33,6 +33,7 @@ def main() -> None:
     policy = ["--missing", "nan", "--rounds", ROUNDS, "--quiet"]
     sources = [*map(str, train), *(flag for file in valid for flag in ("--valid", str(file)))]
     print("\n1. train: LightGBM on our compiled LambdaRank, and on its own built-in one at the same settings")
+    print("   (a first run also compiles the kernels, once)")
     other = rankwright("train", *sources, "--out", str(builtin), "--objective", "builtin", *policy)
     result = rankwright("train", *sources, "--out", str(ours), "--against", str(builtin), *policy)
     for label, run in (("ours", result), ("built-in", other)):
