@@ -9,7 +9,7 @@ DATA ?= data
 .PHONY: help demo test lint bench bench-letor bench-training bench-serve clean
 
 help: ## Say what each target does
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/base ## Train, evaluate, publish, serve and query, on DATA=DIR or the embedded collection
 	@$(BIN)/python scripts/demo.py $(DATA)
