@@ -13,6 +13,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from ranking.cli import app
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -53,7 +54,9 @@ def test_the_health_check_is_python_and_asks_the_served_port() -> None:
     check = json.loads(LAST_STAGE.partition("    CMD ")[2].splitlines()[0])
     assert check[0] == "python3"
     port = json.loads(instruction("CMD"))[-1]
-    assert f"http://127.0.0.1:{port}/healthz" in check[2]
+    assert f"HTTPConnection('127.0.0.1', {port}, " in check[2]
+    assert "'/healthz'" in check[2]
+    assert "urllib" not in check[2], "it would ask a proxy"
     assert instruction("EXPOSE") == port
     compile(check[2], "health check", "exec")
 
@@ -65,6 +68,34 @@ def test_only_what_the_build_copies_is_sent_to_it() -> None:
     }
     assert copied == kept
     assert all((ROOT / name).exists() for name in kept)
+
+
+def test_compose_confines_the_service() -> None:
+    lines = {line.strip() for line in (ROOT / "compose.yaml").read_text().splitlines()}
+    assert lines >= {
+        "read_only: true",
+        'tmpfs: ["/tmp"]',
+        "cap_drop: [ALL]",
+        'security_opt: ["no-new-privileges:true"]',
+        "pids_limit: 256",
+        "mem_limit: 2g",
+        "cpus: 2",
+    }
+    assert any(line.startswith('volumes: ["') and line.endswith(':/models:ro"]') for line in lines)
+
+
+def test_compose_waits_longer_than_the_service_drains() -> None:
+    grace = re.search(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
+    assert grace is not None
+    assert int(grace[1]) > Settings().grace_seconds
+
+
+def test_the_image_check_is_sound_shell_and_names_the_dockerfiles_base() -> None:
+    script = ROOT / "scripts" / "check_image.sh"
+    assert script.stat().st_mode & 0o111
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+    (base,) = set(re.findall(r"^FROM (\S+)", TEXT, flags=re.MULTILINE))
+    assert f"stand_in=docker.io/library/{base}\n" in script.read_text()
 
 
 def test_hadolint_finds_nothing() -> None:
