@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 BUILTIN_PREFIX = "builtin"
 
 _TABLES = ("objective", "booster")
+_OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
+    # XGBoost's own ranking objectives double the hessian: with the same here, a rate means the same step.
+    "xgboost": {"hessian_scale": 2.0}
+}
 _CHOICES = {
     "backend": ("lightgbm", "xgboost"),
     "missing": ("zero", "nan"),
@@ -100,6 +104,11 @@ class TrainConfig:
         prefix, _, name = self.objective.partition(":")
         return name if prefix == BUILTIN_PREFIX else None
 
+    @property
+    def objective_settings(self) -> dict[str, Any]:
+        """The objective's parameters: the backend's defaults, then what was asked for."""
+        return {**_OBJECTIVE_DEFAULTS.get(self.backend, {}), **self.objective_parameters}
+
     def resolved(self) -> dict[str, Any]:
         """The run as nested plain data, the form of the TOML file, each objective parameter spelled out."""
         from ranking.objectives import objective_named
@@ -107,7 +116,7 @@ class TrainConfig:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         parameters = plain.pop("objective_parameters")
         if self.builtin is None:
-            parameters = dataclasses.asdict(objective_named(self.objective, parameters))
+            parameters = dataclasses.asdict(objective_named(self.objective, self.objective_settings))
         return plain | {"objective": {"name": self.objective, **parameters}, "booster": dict(self.booster)}
 
     @classmethod

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ranking.artifact import check_destination, save_artifact
-from ranking.boosting import BUILTIN, KINDS, BoostedRanker, Job, boost, sampled_by
+from ranking.boosting import BUILTIN, KINDS, BoostedRanker, Job, boost, rescales, stateful
+from ranking.boosting.job import filled
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.config import TrainConfig
-from ranking.dataset import Float32, RankingDataset
+from ranking.dataset import Float32, Missing, RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.evaluation import (
     DEFAULT_METRICS,
@@ -103,7 +104,26 @@ def train(
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     watch = RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint)
     with interruptible(watch):
-        ranker = _boosted(config, data, valid, watch, checkpoint)
+        return _finished(
+            config, data, valid, out, watch, checkpoint, against, identity, (*notes, *resumed), started
+        )
+
+
+def _finished(
+    config: TrainConfig,
+    data: RankingDataset,
+    valid: RankingDataset | None,
+    out: Path,
+    watch: RunWatch,
+    checkpoint: Checkpoint | None,
+    against: Ranker | None,
+    identity: Mapping[str, Any],
+    notes: tuple[str, ...],
+    started: float,
+) -> TrainResult:
+    """Boost, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
+    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    ranker = _boosted(config, data, valid, watch, checkpoint)
     baseline = best_feature(data, metric, config.seed)
     systems = _systems(ranker, data if valid is None else valid, baseline, against)
     evaluations = _evaluations(config, data if valid is None else valid, systems)
@@ -115,7 +135,7 @@ def train(
         seconds=time.monotonic() - started,
         evaluation=None if valid is None else evaluations[THIS_MODEL],
         interrupted=watch.interrupted,
-        notes=(*notes, *resumed),
+        notes=notes,
     )
     report = training_report(config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity)
     save_artifact(
@@ -125,9 +145,9 @@ def train(
         golden=_golden(data, config.seed),
         extra={"report.html": render(report).encode()},
     )
-    if not watch.interrupted:
+    if not result.interrupted:
         drop_checkpoint(folder_for(out))
-    return result
+    return replace(result, interrupted=watch.interrupted)
 
 
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> BoostedRanker:
@@ -141,6 +161,10 @@ def _split(
     config: TrainConfig, data: RankingDataset, valid: RankingDataset | None
 ) -> tuple[RankingDataset, RankingDataset | None, list[str]]:
     """(train, held-out lists or None, what to tell the user), both of the same width."""
+    data, valid = (
+        _as_served(data, config.missing),
+        None if valid is None else _as_served(valid, config.missing),
+    )
     if valid is not None:
         width = max(data.feature_count, valid.feature_count)
         names = data.feature_names if data.feature_count == width else valid.feature_names
@@ -154,6 +178,11 @@ def _split(
         held_out,
         [f"held out {held_out.query_count} of {data.query_count} queries (no --valid file)"],
     )
+
+
+def _as_served(data: RankingDataset, missing: Missing) -> RankingDataset:
+    """Missing values as the service will fill them, whatever the data came with."""
+    return replace(data, features=filled(data.features, missing), trusted=True)
 
 
 def _check_comparable(config: TrainConfig, data: RankingDataset, against: Ranker) -> None:
@@ -183,9 +212,9 @@ def _checkpoint_to_resume(
     checkpoint = read_checkpoint(folder_for(out), identity)
     if checkpoint is None:
         return None, ["no checkpoint to resume from: started at round 0"]
-    sampler = sampled_by(config.backend, config.booster)
-    if sampler is not None:
-        return None, [f"{config.backend} cannot restore the sampler of booster.{sampler}: started at round 0"]
+    state = stateful(config.backend, config.booster, config.builtin)
+    if state is not None:
+        return None, [f"{config.backend} cannot restore the state of {state}: started at round 0"]
     return checkpoint, [f"resumed after round {checkpoint.rounds}"]
 
 
@@ -198,10 +227,15 @@ def _boosted(
 ) -> BoostedRanker:
     """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
     builtin = config.builtin
+    if valid is not None and config.early_stopping and rescales(config.backend, config.booster):
+        raise UsageError(
+            "dart rescales earlier trees in every round, so that the best round cannot be kept: "
+            "use --early-stopping 0"
+        )
     job = Job(
         train=data,
         valid=valid,
-        objective=objective_named(config.objective, config.objective_parameters)
+        objective=objective_named(config.objective, config.objective_settings)
         if builtin is None
         else builtin or BUILTIN[config.backend],
         booster=config.booster,
@@ -222,7 +256,8 @@ def _boosted(
             "lower booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost); "
             "or check the labels"
         )
-    keep = watch.best_round if config.early_stopping or watch.interrupted else None
+    cut = (config.early_stopping or watch.interrupted) and not rescales(config.backend, config.booster)
+    keep = watch.best_round if cut else None
     return ranker if keep is None or keep >= ranker.rounds else ranker.first(keep)
 
 
@@ -231,7 +266,7 @@ def _systems(
 ) -> dict[str, Float32]:
     """Scores of the shown lists by this model and by what it is held against."""
     systems = {THIS_MODEL: score_dataset(ranker, shown)}
-    systems[f"{shown.name_of(baseline.feature)} alone"] = baseline.score(shown.features)
+    systems[f"feature {shown.name_of(baseline.feature)} alone"] = baseline.score(shown.features)
     if against is not None:
         systems["compared model"] = score_dataset(against, shown)
     return systems

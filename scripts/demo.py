@@ -145,16 +145,14 @@ def show_ranking(url: str, model: Path, test: Path) -> None:
 
     width = load_ranker(model).feature_count
     data = read_letor(test, missing="nan").with_width(width, "nan")
-    query = next(
-        q
-        for q in range(data.query_count)
-        if data.sizes[q] >= 8 and data.labels[slice(*data.offsets[q : q + 2])].max() > 1
-    )
+    query = int(data.sizes.argmax())
     rows = range(*data.offsets[query : query + 2])
-    ids = data.document_ids or [str(row) for row in range(data.document_count)]
+    ids = [data.document_ids[row] if data.document_ids is not None else "" for row in rows]
+    if len(set(ids)) < len(ids) or "" in ids:
+        ids = [f"row {row + 1}" for row in rows]
     candidates = [
-        {"id": ids[row], "features": [None if x != x else float(x) for x in data.features[row]]}
-        for row in rows
+        {"id": name, "features": [None if x != x else float(x) for x in data.features[row]]}
+        for name, row in zip(ids, rows, strict=True)
     ]
     body = {"query": {"id": data.query_ids[query]}, "candidates": candidates}
     started = time.perf_counter()

@@ -27,7 +27,8 @@ __all__ = [
     "Watch",
     "XGBoostRanker",
     "boost",
-    "sampled_by",
+    "rescales",
+    "stateful",
 ]
 
 BoostedRanker = LightGBMRanker | XGBoostRanker
@@ -52,14 +53,19 @@ def boost(backend: str, job: Job) -> bytes:
     return bytes(_backend(backend).boost(job))
 
 
-def sampled_by(backend: str, booster: Mapping[str, Any]) -> str | None:
-    """The parameter that makes a run draw random numbers each round, or None.
+def stateful(backend: str, booster: Mapping[str, Any], own: str | None = None) -> str | None:
+    """The parameter, or objective of the booster's own, that keeps a state between rounds, or None.
 
-    Neither booster can restore the state of its sampler, so that such a run cannot be continued to the
+    Neither booster can restore its sampler or the like, so that such a run cannot be continued to the
     same model from a checkpoint.
     """
-    name: str | None = _backend(backend).sampled_by(booster)
+    name: str | None = _backend(backend).stateful(booster, own)
     return name
+
+
+def rescales(backend: str, booster: Mapping[str, Any]) -> bool:
+    """Do later rounds change earlier trees (dart)? Then the model of an earlier round is gone."""
+    return bool(_backend(backend).rescales(booster))
 
 
 def _backend(name: str) -> ModuleType:

@@ -29,6 +29,9 @@ _OURS = {
 }
 
 
+_FIXED = {"base_score", "deterministic", "disable_default_eval_metric", "verbosity"}
+
+
 class Watch(Protocol):
     """Called after every round; returns True to stop.
 
@@ -65,6 +68,10 @@ def refuse_ours(booster: Mapping[str, Any]) -> None:
     for name in booster:
         if name in _OURS:
             raise UsageError(f"booster.{name} is set by {_OURS[name]}: use that instead")
+        if name in _FIXED:
+            raise UsageError(
+                f"booster.{name} is fixed, so that runs can be repeated and compared: leave it out"
+            )
 
 
 def watched_gradients(job: Job) -> Callable[[Any, Any], tuple[Any, Any]]:
@@ -76,7 +83,8 @@ def watched_gradients(job: Job) -> Callable[[Any, Any], tuple[Any, Any]]:
     def objective(scores: Any, _: Any) -> tuple[Any, Any]:
         nonlocal first
         job.watch.see_train_scores(scores)
-        gradient, hessian = gradients(scores)
+        with np.errstate(over="ignore"):
+            gradient, hessian = (part.astype(np.float32) for part in gradients(scores))
         bad = np.flatnonzero(~(np.isfinite(gradient) & np.isfinite(hessian)))
         if len(bad):
             row = int(bad[0])
@@ -90,7 +98,7 @@ def watched_gradients(job: Job) -> Callable[[Any, Any], tuple[Any, Any]]:
                 "that this objective compares, so there is nothing to learn"
             )
         first = False
-        return gradient.astype(np.float32), hessian.astype(np.float32)
+        return gradient, hessian
 
     return objective
 

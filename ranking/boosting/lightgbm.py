@@ -33,14 +33,24 @@ _NOT_SAMPLED = {
     "boosting": "gbdt",
     "data_sample_strategy": "bagging",
     "extra_trees": False,
+    "cegb_penalty_feature_coupled": "",
+    "cegb_penalty_feature_lazy": "",
     "use_quantized_grad": False,
 }
 
 
-def sampled_by(booster: Mapping[str, Any]) -> str | None:
-    """The parameter that makes a run draw random numbers each round, or None (see `ranking.boosting`)."""
+def stateful(booster: Mapping[str, Any], own: str | None) -> str | None:
+    """What makes a run keep a state that its model does not hold, or None (see `ranking.boosting`)."""
     given = canonical(booster)
-    return next((name for name, still in _NOT_SAMPLED.items() if given.get(name, still) != still), None)
+    if own == "rank_xendcg":
+        return f"objective {own}"
+    changed = (f"booster.{name}" for name, still in _NOT_SAMPLED.items() if given.get(name, still) != still)
+    return next(changed, None)
+
+
+def rescales(booster: Mapping[str, Any]) -> bool:
+    """Do later rounds change earlier trees? Then no earlier round can be kept."""
+    return canonical(booster).get("boosting") == "dart"
 
 
 def canonical(booster: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +82,11 @@ def parameters(job: Job) -> dict[str, Any]:
             "booster.bagging_by_query trains an empty model with a custom objective in LightGBM: "
             "use booster.bagging_fraction with booster.bagging_freq (documents), or --objective builtin"
         )
-    if own.get("boosting") == "rf":
+    if own.get("linear_tree"):
+        raise UsageError(
+            "booster.linear_tree: models with linear leaves cannot be checked, and so not served"
+        )
+    if own.get("boosting") in ("rf", "random_forest") and not isinstance(job.objective, str):
         raise UsageError("booster.boosting=rf takes no custom gradients in LightGBM: use gbdt or dart")
     settings = canonical(DEFAULTS) | own
     # Choosing between row- and column-wise histograms by timing would change sums from run to run.

@@ -17,7 +17,7 @@ import numpy as np
 
 from ranking.boosting.job import Job, filled, refuse_ours, watched_gradients
 from ranking.dataset import Float32, Float64, Missing, RankingDataset
-from ranking.errors import UsageError
+from ranking.errors import DataError, UsageError
 
 BUILTIN = "rank:ndcg"
 """XGBoost's own LambdaMART."""
@@ -40,18 +40,29 @@ _NOT_SAMPLED = {
     **dict.fromkeys(("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode"), 1.0),
     "booster": "gbtree",
     "num_parallel_tree": 1,
+    "lambdarank_pair_method": "topk",
+    "lambdarank_unbiased": False,
 }
 
 
-def sampled_by(booster: Mapping[str, Any]) -> str | None:
-    """The parameter that makes a run draw random numbers each round, or None (see `ranking.boosting`)."""
-    return next((name for name, still in _NOT_SAMPLED.items() if booster.get(name, still) != still), None)
+def stateful(booster: Mapping[str, Any], own: str | None) -> str | None:
+    """What makes a run keep a state that its model does not hold, or None (see `ranking.boosting`)."""
+    changed = (f"booster.{name}" for name, still in _NOT_SAMPLED.items() if booster.get(name, still) != still)
+    return next(changed, None)
+
+
+def rescales(booster: Mapping[str, Any]) -> bool:
+    """Do later rounds change earlier trees? Then no earlier round can be kept."""
+    return booster.get("booster") == "dart"
 
 
 def parameters(job: Job) -> dict[str, Any]:
     """The full parameter set of a run, checked."""
     refuse_ours(job.booster)
     own = {_ALIASES.get(name, name): value for name, value in job.booster.items()}
+    for name, usable in (("booster", ("gbtree", "dart")), ("tree_method", ("hist",))):
+        if own.get(name, usable[0]) not in usable:
+            raise UsageError(f"booster.{name} must be {' or '.join(usable)} here, got {own[name]!r}")
     settings = DEFAULTS | own
     unused = _unused(settings | ({"objective": job.objective} if isinstance(job.objective, str) else {}))
     if unused:
@@ -96,10 +107,12 @@ def boost(job: Job) -> bytes:
     builtin = isinstance(job.objective, str)
     if builtin:
         settings["objective"] = job.objective
-    train = _matrix(job.train, int(settings["max_bin"]), grouped=builtin)
+    train = _matrix(job.train, int(settings["max_bin"]), grouped=builtin, threads=job.threads)
     valid = None
     if job.valid is not None:
-        valid = _matrix(job.valid, int(settings["max_bin"]), grouped=builtin, reference=train)
+        valid = _matrix(
+            job.valid, int(settings["max_bin"]), grouped=builtin, threads=job.threads, reference=train
+        )
     held_out: list[Any] = [None]
 
     def keep_scores(scores: Any, _: Any) -> tuple[str, float]:
@@ -123,25 +136,29 @@ def boost(job: Job) -> bytes:
     if job.start is not None:
         start = xgboost.Booster()
         start.load_model(bytearray(job.start))
-    model = xgboost.train(
-        settings,
-        train,
-        job.rounds - (0 if start is None else start.num_boosted_rounds()),
-        evals=None if valid is None else [(valid, "valid")],
-        obj=None if builtin else columns,
-        custom_metric=None if valid is None else keep_scores,
-        xgb_model=start,
-        callbacks=[AfterRound()],
-        verbose_eval=False,
-    )
+    try:
+        model = xgboost.train(
+            settings,
+            train,
+            job.rounds - (0 if start is None else start.num_boosted_rounds()),
+            evals=None if valid is None else [(valid, "valid")],
+            obj=None if builtin else columns,
+            custom_metric=None if valid is None else keep_scores,
+            xgb_model=start,
+            callbacks=[AfterRound()],
+            verbose_eval=False,
+        )
+    except xgboost.core.XGBoostError as error:
+        reason = next(line for line in str(error).splitlines() if line.strip())
+        raise DataError(f"XGBoost cannot train on this data with these parameters: {reason}") from error
     return bytes(model.save_raw("ubj"))
 
 
-def _matrix(data: RankingDataset, max_bin: int, *, grouped: bool, reference: Any = None) -> Any:
+def _matrix(data: RankingDataset, max_bin: int, *, grouped: bool, threads: int, reference: Any = None) -> Any:
     import xgboost
 
     matrix = xgboost.QuantileDMatrix(
-        data.features, data.labels, missing=np.nan, max_bin=max_bin, ref=reference, nthread=None
+        data.features, data.labels, missing=np.nan, max_bin=max_bin, ref=reference, nthread=threads
     )
     if grouped:
         matrix.set_group(data.sizes)

@@ -27,6 +27,7 @@ class PairwiseLoss:
         self, scores: Tensor, labels: Tensor, where: Tensor, weights: Tensor | None = None
     ) -> Tensor:
         """The sum over lists of pair weight times pair loss, a scalar connected to `scores`."""
+        labels = torch.where(where, labels, torch.zeros_like(labels))
         gap = scores[..., :, None] - scores[..., None, :]
         pairs = (labels[..., :, None] > labels[..., None, :]) & where[..., :, None] & where[..., None, :]
         # Padding may hold anything, infinities too: it is taken out before the formula, not after.

@@ -160,6 +160,15 @@ def rank_factors(scratch: Any, ends: Any, n: int, discounts: Any, rule: Any) -> 
         start = end
 
 
+# Said aloud, since a callee would inherit its caller's: reordered, the floor would vanish in a huge score.
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+def divide_by_gaps(scratch: Any, weights: Any, i: int, n: int) -> None:  # pragma: no cover
+    """Divide row i's weights by 0.01 + |s_i - s_j|."""
+    below, scores, score_i = weights[i + 1 : n], scratch[SORTED_SCORE, i + 1 : n], scratch[SORTED_SCORE, i]
+    for k in range(len(below)):
+        below[k] /= SCORE_GAP_FLOOR + (score_i - scores[k])
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def weigh_row(
     scratch: Any, weights: Any, i: int, end: int, n: int, kind: int, inverse: float, score_norm: bool
@@ -182,10 +191,7 @@ def weigh_row(
         for k in range(len(lower)):
             lower[k] = np.sign(worth_i - lower_worth[k]) * top
     if score_norm:
-        below, scores = weights[i + 1 : n], scratch[SORTED_SCORE, i + 1 : n]
-        ceiling = SCORE_GAP_FLOOR + scratch[SORTED_SCORE, i]
-        for k in range(len(below)):
-            below[k] /= ceiling - scores[k]
+        divide_by_gaps(scratch, weights, i, n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)

@@ -12,9 +12,9 @@ ties                  "average": a pair's rank factor is its expected value over
                       "file": equal scores keep input order, as both boosters have it
 hessian_scale         multiplies the hessian; XGBoost's own objectives have 2 here, LightGBM's 1
 
-Weights: a query's weight multiplies its gradient; a document's weight enters each of its pairs as the
-geometric mean sqrt(w_i w_j), so that gradients still sum to zero and a constant weight over a query
-equals that query weight.
+Weights: a query's weight multiplies its gradient. Documents' weights enter each pair as the geometric mean
+sqrt(w_i w_j), over the query's mean weight, which multiplies the query's gradient: gradients still sum to
+zero, and a constant weight over a query is that query's weight, whatever the normalisations.
 """
 
 from __future__ import annotations
@@ -53,11 +53,17 @@ class Pairwise:
     hessian_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.truncation is not None and self.truncation < 1:
-            raise UsageError(f"truncation must be at least 1 or none for all pairs, got {self.truncation}")
+        count = self.truncation
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+            raise UsageError(
+                f"truncation must be a whole number from 1, or none for all pairs, got {count!r}"
+            )
+        for name in ("score_normalization", "lambda_normalization"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be true or false, got {getattr(self, name)!r}")
         if self.ties not in ("average", "file"):
             raise UsageError(f"ties must be 'average' or 'file', got {self.ties!r}")
-        if not self.hessian_scale > 0:
+        if not _is_positive(self.hessian_scale):
             raise UsageError(f"hessian_scale must be positive, got {self.hessian_scale}")
 
     def rule(self) -> Rule:
@@ -69,14 +75,16 @@ class Pairwise:
         from ranking.objectives.kernel import Lists
 
         weights, document_weights = dataset.query_weights, dataset.document_weights
-        if document_weights is not None or weights is None:
-            weights = np.ones(dataset.query_count)
+        if document_weights is not None and weights is not None:
+            # Their mean is the query's weight; what is left inside the query only shares it out.
+            means = np.repeat(weights, dataset.sizes)
+            document_weights = np.divide(document_weights, means, out=np.ones(len(means)), where=means > 0)
         worth, inverse = self.worth(dataset)
         return Lists(
             offsets=np.asarray(dataset.offsets),
             worth=worth,
             inverse=inverse,
-            query_weights=weights,
+            query_weights=np.ones(dataset.query_count) if weights is None else weights,
             document_weights=np.empty(0) if document_weights is None else document_weights,
             discounts=self.rank_discounts(int(dataset.sizes.max())),
         )
@@ -172,8 +180,8 @@ class Hinge(Pairwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (np.isfinite(self.margin) and self.margin > 0):
-            raise UsageError(f"margin must be a positive number, got {self.margin}")
+        if not _is_positive(self.margin):
+            raise UsageError(f"margin must be a positive number, got {self.margin!r}")
 
     def rule(self) -> Rule:
         from ranking.objectives.kernel import HINGE, UNIFORM
@@ -198,8 +206,8 @@ class RankNet(Pairwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (np.isfinite(self.sigma) and self.sigma > 0):
-            raise UsageError(f"sigma must be a positive number, got {self.sigma}")
+        if not _is_positive(self.sigma):
+            raise UsageError(f"sigma must be a positive number, got {self.sigma!r}")
 
     def rule(self) -> Rule:
         from ranking.objectives.kernel import LOGISTIC, UNIFORM
@@ -254,6 +262,10 @@ class LambdaRank(RankNet):
 
     def rank_discounts(self, count: int) -> Float64:
         return discounts(count, self.discount)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value)) and value > 0
 
 
 def _checked(scores: Any, dataset: RankingDataset) -> Float64:

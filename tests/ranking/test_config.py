@@ -136,7 +136,10 @@ def test_set_reads_plain_values_and_leaves_the_rest_as_text(text: str, value: An
         (["metric=5"], "metric must be a name, got 5"),
         (["objective=5"], "objective must be a name, got 5"),
         (["booster=5"], "booster must be a table of parameters"),
-        (["objective.margin=2", "objective.name=hinge", "objective.margin=x"], "objective hinge: "),
+        (
+            ["objective.margin=2", "objective.name=hinge", "objective.margin=x"],
+            "margin must be a positive number, got 'x'",
+        ),
         (
             ["objective=builtin", "objective.truncation=3"],
             r"objective builtin is the booster's own: set its parameters as booster.NAME \(got objective",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ranking.training
 from ranking.artifact import read_artifact
 from ranking.boosting import KINDS, Job, LightGBMRanker
 from ranking.checkpoint import folder_for, read_checkpoint
@@ -387,19 +389,56 @@ def test_how_often_checkpoints_are_kept_may_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "sampler"),
-    [("lightgbm", {"bagging_fraction": 0.5, "bagging_freq": 1}), ("xgboost", {"subsample": 0.5})],
+    ("backend", "changes", "state"),
+    [
+        ("lightgbm", {"booster": {"bagging_fraction": 0.5, "bagging_freq": 1}}, "booster.bagging_fraction"),
+        ("lightgbm", {"objective": "builtin:rank_xendcg"}, "objective rank_xendcg"),
+        ("xgboost", {"booster": {"subsample": 0.5}}, "booster.subsample"),
+    ],
 )
-def test_a_sampled_run_starts_over_and_says_so(tmp_path: Path, backend: str, sampler: dict[str, Any]) -> None:
-    """Neither booster can restore its sampler; the bytes are those of the unbroken run all the same."""
-    config = quick(backend, booster=sampler)
+def test_a_run_with_a_state_starts_over_and_says_so(
+    tmp_path: Path, backend: str, changes: dict[str, Any], state: str
+) -> None:
+    """No booster can restore its sampler; the bytes are those of the unbroken run all the same."""
+    config = quick(backend, **changes)
     whole = train(config, lists(), None, tmp_path / "whole")
     killed_at(3, config, tmp_path / "model", lists())
     notes = resumed(config, tmp_path / "model", lists()).notes
-    assert notes[-1] == (
-        f"{backend} cannot restore the sampler of booster.{next(iter(sampler))}: started at round 0"
-    )
+    assert notes[-1] == f"{backend} cannot restore the state of {state}: started at round 0"
     assert contents(tmp_path / "model") == contents(whole.folder)
+
+
+def test_dart_cannot_be_stopped_early(tmp_path: Path) -> None:
+    """Later rounds rescale earlier trees: the best round would be a model nobody measured."""
+    config = quick(booster={"boosting": "dart"}, early_stopping=3)
+    with pytest.raises(UsageError, match="use --early-stopping 0"):
+        train(config, lists(), lists(1), tmp_path / "m")
+    assert train(replace(config, early_stopping=0), lists(), lists(1), tmp_path / "m").rounds == ROUNDS
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_missing_zero_trains_on_what_the_model_will_see(tmp_path: Path, backend: str) -> None:
+    """Data that comes with NaN, from a frame say, is filled before the training as it is when serving."""
+    data = lists()
+    holes, zeros = data.features.copy(), data.features.copy()
+    holes[::3, 0], zeros[::3, 0] = np.nan, 0.0
+    train(quick(backend), replace(data, features=holes), lists(1), tmp_path / "holes")
+    train(quick(backend), replace(data, features=zeros), lists(1), tmp_path / "zeros")
+    assert contents(tmp_path / "holes") == contents(tmp_path / "zeros")
+
+
+def test_ctrl_c_after_the_last_tree_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is measured and saved all the same, and the caller is told."""
+    real = ranking.training.best_feature
+
+    def interrupted(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(ranking.training, "best_feature", interrupted)
+    result = train(quick(), lists(), lists(1), tmp_path / "m")
+    assert result.interrupted
+    assert opened(tmp_path / "m").score(lists().features).any()
 
 
 def test_resuming_without_a_checkpoint_starts_over_and_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.boosting import KINDS, Job, boost, sampled_by
+from ranking.boosting import KINDS, Job, boost, stateful
 from ranking.errors import DataError, UsageError
 from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet
 from tests.lists import one_list, random_lists
@@ -219,6 +219,23 @@ def test_nan_gradients_are_refused(backend: str, lists: Any) -> None:
         boost(backend, job(backend, lists, NotANumber()))
 
 
+def test_states_of_the_boosters_own_objectives_are_known() -> None:
+    assert stateful("lightgbm", {}, "rank_xendcg") == "objective rank_xendcg"
+    assert stateful("lightgbm", {}, "lambdarank") is None
+    assert (
+        stateful("xgboost", {"lambdarank_pair_method": "mean"}, "rank:ndcg")
+        == "booster.lambdarank_pair_method"
+    )
+
+
+@both
+def test_gradients_beyond_float32_are_refused(backend: str, lists: Any) -> None:
+    """They are finite in float64 and infinite where the booster sees them."""
+    heavy = replace(lists, weights=np.full(lists.query_count, 3e38, np.float32))
+    with pytest.raises(DataError, match="is not finite"):
+        boost(backend, job(backend, heavy, RankNet(sigma=30.0)))
+
+
 @both
 def test_labels_that_never_differ_are_refused(backend: str) -> None:
     with pytest.raises(DataError, match="no query has two documents with different labels"):
@@ -250,6 +267,12 @@ def test_random_forests_are_refused_by_name(lists: Any) -> None:
         ("xgboost", {"max_depth": "deep"}, "XGBoost refuses these booster parameters"),
         ("lightgbm", {"n_estimators": 7}, "set by --rounds"),
         ("xgboost", {"eval_metric": "ndcg"}, "set by --metric"),
+        ("xgboost", {"base_score": 0.5}, "base_score is fixed"),
+        ("xgboost", {"tree_method": "approx"}, "tree_method must be hist here, got 'approx'"),
+        ("xgboost", {"booster": "gblinear"}, "booster must be gbtree or dart here"),
+        ("lightgbm", {"deterministic": False}, "deterministic is fixed"),
+        ("lightgbm", {"linear_tree": True}, "models with linear leaves cannot be checked"),
+        ("lightgbm", {"boosting": "random_forest"}, "takes no custom gradients"),
     ],
 )
 def test_parameters_that_would_be_ignored_are_refused(
@@ -277,15 +300,15 @@ def test_labels_lightgbm_cannot_take_are_named() -> None:
 @pytest.mark.parametrize(
     ("backend", "booster", "expected"),
     [
-        ("lightgbm", {"subsample": 0.5}, "bagging_fraction"),
-        ("lightgbm", {"boosting": "dart"}, "boosting"),
+        ("lightgbm", {"subsample": 0.5}, "booster.bagging_fraction"),
+        ("lightgbm", {"boosting": "dart"}, "booster.boosting"),
         ("lightgbm", {"num_leaves": 9}, None),
-        ("xgboost", {"colsample_bynode": 0.5}, "colsample_bynode"),
+        ("xgboost", {"colsample_bynode": 0.5}, "booster.colsample_bynode"),
         ("xgboost", {"eta": 0.5}, None),
     ],
 )
-def test_runs_that_draw_random_numbers_are_known(backend: str, booster: Any, expected: str | None) -> None:
-    assert sampled_by(backend, booster) == expected
+def test_runs_that_keep_a_state_are_known(backend: str, booster: Any, expected: str | None) -> None:
+    assert stateful(backend, booster) == expected
 
 
 @both

@@ -28,7 +28,7 @@ def padded(dataset: Any, scores: Any) -> tuple[torch.Tensor, torch.Tensor, torch
     shape = (dataset.query_count, int(dataset.sizes.max()) + 2)
     s, y, where = (
         torch.full(shape, 1e9, dtype=torch.float64),
-        torch.full(shape, 30.0),
+        torch.full(shape, 99.0),
         torch.zeros(shape, dtype=torch.bool),
     )
     for q, (a, b) in enumerate(zip(dataset.offsets, dataset.offsets[1:], strict=False)):

@@ -131,18 +131,24 @@ def test_huge_scores_stay_finite(objective: Any, size: float) -> None:
     assert gradient.any()
 
 
-@everything
-def test_fallback_and_factored_exponentials_agree(objective: Any) -> None:
-    """One far outlier switches a list to the fallback; the pairs it takes no part in must not notice."""
-    near, far = one_list([0.0, 3.0, 1.0, 2.0]), one_list([0.0, 3.0, 1.0, 2.0, 2.0])
-    plain = replace(objective, score_normalization=False, lambda_normalization=False, truncation=None)
-    if isinstance(plain, LambdaRank):
-        return  # its weights see the outlier's rank and the longer ideal list
+@pytest.mark.parametrize("size", [1e14, 1e16, 1e30])
+def test_ties_at_huge_scores_keep_the_floor_of_the_normalisation(size: float) -> None:
+    """0.01 + |s_i - s_j| is 0.01 for a tie, however large the scores are."""
+    objective = RankNet(score_normalization=True)
+    gradient, _ = objective.gradients([size, size, 0.0], one_list([1.0, 0.0, 0.0]))
+    assert gradient[0] == pytest.approx(-0.5 / 0.01, rel=1e-6)
+
+
+def test_fallback_and_factored_exponentials_agree() -> None:
+    """One far outlier switches a list to the fallback; its pairs add a known pull, the others stay."""
     scores = np.array([0.3, -0.2, 0.8, 0.1])
-    gradient, hessian = plain.gradients(scores, near)
-    _, with_outlier = plain.gradients(np.append(scores, -1e6), far)
-    assert with_outlier[:4] == pytest.approx(hessian, rel=1e-12) or isinstance(plain, Hinge)
-    assert gradient.any()
+    gradient, hessian = RankNet().gradients(scores, one_list([0.0, 3.0, 1.0, 2.0]))
+    far_gradient, far_hessian = RankNet().gradients(
+        np.append(scores, -1e6), one_list([0.0, 3.0, 1.0, 2.0, 4.0])
+    )
+    # The outlier is the best document, wrongly below all others: each is pushed down by exactly 1.
+    assert far_gradient == pytest.approx([*(gradient + 1.0), -4.0], rel=1e-12)
+    assert far_hessian == pytest.approx([*hessian, 0.0], rel=1e-12, abs=1e-300)
 
 
 @everything
@@ -165,7 +171,7 @@ def test_query_weights_scale_their_query(objective: Any, lists: Any) -> None:
         assert with_weights == pytest.approx(without * each)
 
 
-@pytest.mark.parametrize("objective", [Hinge(), RankNet(), LambdaRank(lambda_normalization=False)], ids=str)
+@pytest.mark.parametrize("objective", [Hinge(), RankNet(), LambdaRank()], ids=str)
 def test_document_weights_enter_pairs_by_their_geometric_mean(objective: Any, lists: Any) -> None:
     """A constant weight over a query is that query weight; a document of weight 0 takes part in no pair."""
     scores = scores_for(lists)
@@ -179,6 +185,14 @@ def test_document_weights_enter_pairs_by_their_geometric_mean(objective: Any, li
     assert not gradient[::3].any()
     assert not hessian[::3].any()
     assert np.abs(np.add.reduceat(gradient, lists.offsets[:-1])).max() < 1e-12
+
+
+def test_unequal_document_weights_by_hand() -> None:
+    """Weights 1 and 4: the pair counts sqrt(1 · 4) times, and its query not otherwise."""
+    dataset = one_list([1.0, 0.0], weights=np.array([1.0, 4.0], np.float32))
+    gradient, hessian = RankNet().gradients([0.0, 0.0], dataset)
+    assert gradient == pytest.approx([-0.5 * 2, 0.5 * 2])
+    assert hessian == pytest.approx([0.25 * 2] * 2)
 
 
 def test_ranknet_by_hand() -> None:
@@ -266,7 +280,10 @@ def test_scores_must_be_one_a_document() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"truncation": 0}, "truncation must be at least 1"),
+        ({"truncation": 0}, "truncation must be a whole number from 1"),
+        ({"truncation": 2.5}, "truncation must be a whole number from 1"),
+        ({"score_normalization": "yes"}, "score_normalization must be true or false"),
+        ({"sigma": "steep"}, "sigma must be a positive number"),
         ({"ties": "random"}, "ties must be"),
         ({"sigma": -1.0}, "sigma must be a positive number"),
         ({"hessian_scale": 0}, "hessian_scale must be positive"),
