@@ -16,7 +16,10 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ranking.dataset import RankingDataset
 
 COMMAND = str(Path(sys.executable).with_name("rankwright"))
 ROUNDS = "300"
@@ -78,6 +81,11 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
             f"found {names(files)}"
         )
     return files[:-2], files[-2:-1], files[-1:]
+
+
+def variety(data: RankingDataset, query: int) -> int:
+    """How many different judgments a query has: the more, the more there is to see."""
+    return len(set(data.labels[slice(*data.offsets[query : query + 2])].tolist()))
 
 
 def names(files: list[Path]) -> str:
@@ -145,7 +153,7 @@ def show_ranking(url: str, model: Path, test: Path) -> None:
 
     width = load_ranker(model).feature_count
     data = read_letor(test, missing="nan").with_width(width, "nan")
-    query = int(data.sizes.argmax())
+    query = max(range(data.query_count), key=lambda q: (variety(data, q), data.sizes[q]))
     rows = range(*data.offsets[query : query + 2])
     ids = [data.document_ids[row] if data.document_ids is not None else "" for row in rows]
     if len(set(ids)) < len(ids) or "" in ids:
