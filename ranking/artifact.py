@@ -123,10 +123,28 @@ def save_artifact(
 def check_destination(folder: Path) -> None:
     """Raise UsageError where `folder` exists and is neither empty nor a model folder to replace."""
     target = Path(folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{target.parent} cannot be a folder for it ({error.strerror}): choose another place"
+        ) from error
     if not target.exists():
         return
-    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
+    if not target.is_dir() or not _is_ours(target):
         raise UsageError(f"{target} exists and is no model folder: choose another place, or remove it first")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Empty, or a manifest of ours and no file that it does not list."""
+    present = {path.name for path in folder.iterdir()}
+    if not present:
+        return True
+    try:
+        manifest = read_manifest(folder)
+    except (ArtifactError, OSError):
+        return False
+    return present <= {MANIFEST, *manifest.files}
 
 
 def _manifest_bytes(

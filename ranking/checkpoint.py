@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,14 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | N
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a run that has ended."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the checkpoint of a run that has ended; a folder with other files in it stays, with them."""
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.name.startswith((_STATE, "model-")):
+            file.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -67,7 +67,18 @@ def _wrong_shape(body: bytes, text: str) -> ApiError:
     reason, _, place = text.partition(" - at `$")
     path = place.rstrip("`").lstrip(".")
     if "[...]" in path:
-        path = _exact_path(body, path)
+        try:
+            path = _exact_path(body, path)
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            LookupError,
+            AttributeError,
+            TypeError,
+        ):
+            # What follows the wrong value is no JSON either: the place is as near as it can be named.
+            path = path.replace("[...]", ".…")
     if reason == "Number out of range":
         return ApiError(
             400, "malformed_json", f"{path or 'the body'}: the number is beyond float64", path=path or None

@@ -28,8 +28,6 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     `on_ready` is called with the URL once it is listened on, after the line on stderr that says so.
     Raises UsageError where the address is taken or there is nothing to serve, and what loading raises.
     """
-    # One thread a scoring call: the pool uses the cores. Read by OpenMP when a booster is first loaded.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     log_as_json()
     listening = _listen(settings.host, settings.port)
     url = _url(listening, settings.host)

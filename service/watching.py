@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from ranking.errors import RankwrightError
+from ranking.errors import DataError, RankwrightError
 from service.models import Model, Models
 from service.telemetry import Telemetry
 
@@ -62,8 +62,13 @@ class Watcher:
 
     def history(self, name: str) -> tuple[list[str], dict[str, str]]:
         """The versions on disk, and alias -> version."""
-        versions = [str(version) for version in self.registry.versions(name)]
-        return versions, {alias: str(version) for alias, version in self.registry.aliases(name).items()}
+        try:
+            versions = [str(version) for version in self.registry.versions(name)]
+            return versions, {alias: str(version) for alias, version in self.registry.aliases(name).items()}
+        except (RankwrightError, OSError) as error:
+            self._complain(name, error)
+            served = {model.version for model in self.models.table.values() if model.name == name}
+            return sorted(served), {}
 
     def load_version(self, reference: str) -> Model | None:
         """A version by number, loaded when it is first asked for, of a name that is being served."""
@@ -87,11 +92,17 @@ class Watcher:
             return model
 
     def _names(self) -> list[str]:
+        served = sorted({model.name for model in self.models.table.values()})
         try:
-            return self.registry.names()
+            found = self.registry.names()
         except (RankwrightError, OSError) as error:
             self._complain("the registry", error)
-            return sorted({model.name for model in self.models.table.values()})
+            return served
+        if served and not found:
+            # A folder that was unmounted or emptied at one stroke: what is loaded goes on serving.
+            self._complain("the registry", DataError("it holds no models any more"))
+            return served
+        return found
 
     def _table_of(self, name: str) -> dict[str, Model]:
         """References of one name to models; where a new one is unusable, to the one served until now."""

@@ -231,3 +231,19 @@ def test_a_folder_can_be_copied(tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     rewrite(tmp_path / "copy", "model.txt", model_of("lightgbm"))
     assert read_artifact(tmp_path / "copy").model == model_of("lightgbm")
+
+
+def test_somebody_elses_folder_with_a_manifest_is_left_alone(tmp_path: Path) -> None:
+    """A browser extension has a manifest.json too; and a model folder may have been put to other use."""
+    extension = tmp_path / "extension"
+    extension.mkdir()
+    (extension / "manifest.json").write_text('{"manifest_version": 3}')
+    (extension / "app.js").write_text("run()")
+    with pytest.raises(UsageError, match="is no model folder"):
+        check_destination(extension)
+
+
+def test_a_destination_under_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("")
+    with pytest.raises(UsageError, match="cannot be a folder"):
+        check_destination(tmp_path / "notes" / "model")

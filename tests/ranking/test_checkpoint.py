@@ -120,3 +120,12 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(folder: Path, what: str) 
     file.unlink() if content is None else file.write_bytes(content)
     with pytest.raises(ArtifactError, match=r"model.checkpoint is damaged .*: delete it and train again"):
         read_checkpoint(folder, RUN)
+
+
+def test_files_of_anybody_else_outlive_a_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "model.checkpoint"
+    write_checkpoint(folder, Checkpoint(1, b"model", (), ()), {})
+    (folder / "notes").write_text("mine")
+    drop_checkpoint(folder)
+    assert [file.name for file in folder.iterdir()] == ["notes"]
+    drop_checkpoint(tmp_path / "absent")

@@ -15,6 +15,8 @@ import pytest
 
 from ranking.dataset import Float32
 from service.app import create_app
+from service.decoding import decode_request
+from service.errors import ApiError
 from service.settings import Settings
 from tests.service.conftest import Client, Linear, OpenClient
 
@@ -306,3 +308,21 @@ def test_a_score_that_is_nan_is_never_sent(open_client: OpenClient) -> None:
             return np.full(len(features), np.nan, np.float32)
 
     assert open_client(Undefined()).rank({"candidates": [A]}).json()["error"] == "score_not_finite"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"candidates":[{"id":"a","features":{"x":true}}],',
+        b'{"candidates":[{"id":"a","features":{"x":true},"features":[1]}]}',
+        b'{"candidates":[{"id":"a","features":{"x":true}}],"top_k":1e999}',
+        b'{"candidates":[{"id":"a","features":{"x":true},"q":"\xff"}]}',
+        b'{"candidates":[{"id":"a","features":{"x":true}}],"candidates":3}',
+        b'{"candidates":[{"id":"a","features":{"x":"y"}}]} trailing',
+    ],
+)
+def test_a_body_wrong_in_two_ways_is_one_refusal(body: bytes) -> None:
+    """The wrong value is found first; naming its place must not trip over the second fault."""
+    with pytest.raises(ApiError) as caught:
+        decode_request(body)
+    assert 400 <= caught.value.status < 500

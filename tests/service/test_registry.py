@@ -218,3 +218,26 @@ def test_a_swap_under_load_fails_no_request_and_mixes_no_versions(monkeypatch: p
         assert all(status == 200 and score == version for status, version, score in answers)
         versions = [version for _, version, _ in answers]
         assert versions == sorted(versions)
+
+
+def test_an_emptied_registry_leaves_what_is_loaded_serving(caplog: pytest.LogCaptureFixture) -> None:
+    """A folder that was unmounted looks like a registry without models."""
+    shelf = Shelf(movies=1)
+    watcher = follow(shelf)
+    before = dict(watcher.models.table)
+    shelf.latest = {}
+    watcher.load()
+    assert watcher.models.table == before
+    assert "it holds no models any more" in caplog.text
+
+
+def test_an_unreadable_history_lists_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of models must not fail where serving does not."""
+    shelf = Shelf(movies=1)
+    watcher = follow(shelf)
+
+    def damaged(name: str) -> dict[str, int]:
+        raise ArtifactError("aliases.json is damaged")
+
+    monkeypatch.setattr(shelf, "aliases", damaged)
+    assert watcher.history("movies") == (["1"], {})
