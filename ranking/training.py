@@ -212,7 +212,7 @@ def _checkpoint_to_resume(
     checkpoint = read_checkpoint(folder_for(out), identity)
     if checkpoint is None:
         return None, ["no checkpoint to resume from: started at round 0"]
-    state = stateful(config.backend, config.booster, config.builtin)
+    state = stateful(config.backend, config.booster_settings, config.builtin)
     if state is not None:
         return None, [f"{config.backend} cannot restore the state of {state}: started at round 0"]
     return checkpoint, [f"resumed after round {checkpoint.rounds}"]
@@ -227,7 +227,7 @@ def _boosted(
 ) -> BoostedRanker:
     """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
     builtin = config.builtin
-    if valid is not None and config.early_stopping and rescales(config.backend, config.booster):
+    if valid is not None and config.early_stopping and rescales(config.backend, config.booster_settings):
         raise UsageError(
             "dart rescales earlier trees in every round, so that the best round cannot be kept: "
             "use --early-stopping 0"
@@ -238,7 +238,7 @@ def _boosted(
         objective=objective_named(config.objective, config.objective_settings)
         if builtin is None
         else builtin or BUILTIN[config.backend],
-        booster=config.booster,
+        booster=config.booster_settings,
         rounds=config.rounds,
         seed=config.seed,
         threads=config.threads,
@@ -256,7 +256,9 @@ def _boosted(
             "lower booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost); "
             "or check the labels"
         )
-    cut = (config.early_stopping or watch.interrupted) and not rescales(config.backend, config.booster)
+    cut = (config.early_stopping or watch.interrupted) and not rescales(
+        config.backend, config.booster_settings
+    )
     keep = watch.best_round if cut else None
     return ranker if keep is None or keep >= ranker.rounds else ranker.first(keep)
 

@@ -18,9 +18,12 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "cpus": set(),
     "report": set(),
+    "own_code": {"errors"},
     "dataset": {"errors"},
     "letor": DATA,
-    "metrics": DATA,
+    "metrics": {*DATA, "own_code"},
+    "propensity": DATA,
+    "clicks": DATA,
     "comparison": DATA,
     "tables": DATA,
     "description": DATA,
@@ -29,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "manifest": DATA,
     "checkpoint": {"errors"},
     "synthetic": {*DATA, "letor"},
-    "objectives": {*DATA, "metrics"},
+    "objectives": {*DATA, "metrics", "own_code", "propensity"},
     "losses": {*DATA, "metrics", "objectives"},
     "boosting": {*DATA, "cpus", "objectives"},
     "artifact": {*DATA, "manifest"},
@@ -47,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "cli": {
         *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "evaluation", "letor",
-        "metrics", "predictions", "rankers", "registry", "tables", "training",
+        "metrics", "objectives", "predictions", "rankers", "registry", "tables", "training",
     },
 }  # fmt: skip
 

@@ -108,6 +108,9 @@ def test_every_room_is_on_the_map() -> None:
     # Small rooms that serve one neighbour are found from it.
     assert unnamed <= {
         "manifest",
+        "own_code",
+        "propensity",
+        "clicks",
         "description",
         "predictions",
         "synthetic",

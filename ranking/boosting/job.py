@@ -74,17 +74,21 @@ def refuse_ours(booster: Mapping[str, Any]) -> None:
             )
 
 
-def watched_gradients(job: Job) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """The callable both boosters take, which refuses what would train a silent constant model."""
+def watched_gradients(job: Job, first_round: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The callable both boosters take, which refuses what would train a silent constant model.
+
+    `first_round` is how many rounds the model it continues has: what an objective draws at random in a round
+    depends on the round's number.
+    """
     assert not isinstance(job.objective, str)
-    gradients = job.objective.prepare(job.train, job.threads)
+    gradients = job.objective.prepare(job.train, job.threads, first_round)
     first = True
 
     def objective(scores: Any, _: Any) -> tuple[Any, Any]:
         nonlocal first
         job.watch.see_train_scores(scores)
         with np.errstate(over="ignore"):
-            gradient, hessian = (part.astype(np.float32) for part in gradients(scores))
+            gradient, hessian = (part.astype(np.float32, copy=False) for part in gradients(scores))
         bad = np.flatnonzero(~(np.isfinite(gradient) & np.isfinite(hessian)))
         if len(bad):
             row = int(bad[0])

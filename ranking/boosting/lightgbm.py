@@ -125,7 +125,8 @@ def boost(job: Job) -> bytes:
 
     settings = parameters(job)
     builtin = isinstance(job.objective, str)
-    settings["objective"] = job.objective if builtin else watched_gradients(job)
+    done = 0 if job.start is None else lightgbm.Booster(model_str=job.start.decode()).current_iteration()
+    settings["objective"] = job.objective if builtin else watched_gradients(job, done)
     train = _dataset(job.train, settings, grouped=builtin)
     valid = None
     if job.valid is not None:
@@ -143,7 +144,6 @@ def boost(job: Job) -> bytes:
         if job.watch(env.iteration + 1, held_out[0], snapshot):
             raise lightgbm.callback.EarlyStopException(env.iteration, [])
 
-    done = 0 if job.start is None else lightgbm.Booster(model_str=job.start.decode()).current_iteration()
     try:
         model = lightgbm.train(
             settings,

@@ -119,7 +119,12 @@ def boost(job: Job) -> bytes:
         held_out[0] = scores.ravel()
         return "watched", 0.0
 
-    gradients = None if builtin else watched_gradients(job)
+    start = None
+    if job.start is not None:
+        start = xgboost.Booster()
+        start.load_model(bytearray(job.start))
+    done = 0 if start is None else start.num_boosted_rounds()
+    gradients = None if builtin else watched_gradients(job, done)
 
     def columns(scores: Any, data: Any) -> tuple[Any, Any]:
         assert gradients is not None
@@ -132,15 +137,11 @@ def boost(job: Job) -> bytes:
             rounds = model.num_boosted_rounds()
             return job.watch(rounds, held_out[0], lambda: bytes(model.save_raw("ubj")))
 
-    start = None
-    if job.start is not None:
-        start = xgboost.Booster()
-        start.load_model(bytearray(job.start))
     try:
         model = xgboost.train(
             settings,
             train,
-            job.rounds - (0 if start is None else start.num_boosted_rounds()),
+            job.rounds - done,
             evals=None if valid is None else [(valid, "valid")],
             obj=None if builtin else columns,
             custom_metric=None if valid is None else keep_scores,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,11 +35,23 @@ Cache = Annotated[
 ]
 
 _PLAIN_EVERY_SECONDS = 5.0
+_MOMENT_SECONDS = 1.5
 
 
 def say(message: str) -> None:
     """A message for the person at the terminal."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the one place that writes messages
+
+
+@contextmanager
+def waiting(message: str) -> Iterator[None]:
+    """Say what is being waited for, where it takes longer than a moment."""
+    timer = threading.Timer(_MOMENT_SECONDS, say, [message])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def show(text: str) -> None:

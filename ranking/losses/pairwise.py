@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ranking.metrics import discounts, gain
-from ranking.objectives import Hinge, LambdaRank, RankNet
+from ranking.losses.weights import is_separable, swap_weights
+from ranking.metrics import gain
+from ranking.objectives import Hinge, LambdaRank, Pairwise, RankNet, SquaredHinge
 from ranking.objectives.kernel import SCORE_GAP_FLOOR
 
 
@@ -21,68 +22,132 @@ from ranking.objectives.kernel import SCORE_GAP_FLOOR
 class PairwiseLoss:
     """The torch loss of a pairwise objective; call it with `(scores, labels, where, weights=None)`."""
 
-    objective: Hinge | RankNet | LambdaRank
+    objective: Pairwise
 
     def __call__(
-        self, scores: Tensor, labels: Tensor, where: Tensor, weights: Tensor | None = None
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        where: Tensor,
+        weights: Tensor | None = None,
+        winners: Tensor | None = None,
     ) -> Tensor:
-        """The sum over lists of pair weight times pair loss, a scalar connected to `scores`."""
+        """The sum over lists of pair weight times pair loss, a scalar connected to `scores`.
+
+        `winners` [..., list] multiplies the pairs in which a document is the better one: one over the
+        propensity of its position, for clicks.
+        """
         labels = torch.where(where, labels, torch.zeros_like(labels))
         gap = scores[..., :, None] - scores[..., None, :]
-        pairs = (labels[..., :, None] > labels[..., None, :]) & where[..., :, None] & where[..., None, :]
-        # Padding may hold anything, infinities too: it is taken out before the formula, not after.
-        values = pair_formula(self.objective, torch.where(pairs, gap, torch.zeros_like(gap)))
+        real = where[..., :, None] & where[..., None, :]
         with torch.no_grad():
-            weight = torch.where(pairs, pair_weights(self.objective, scores, labels, where), 0.0)
-            weight = weight * lambda_scale(self.objective, gap, weight)[..., None, None]
+            worth = worth_of(self.objective, labels, where)
+            pairs = (worth[..., :, None] > worth[..., None, :]) & real
+            every = pair_weights(self.objective, scores, labels, worth, where)
+            weight = torch.where(pairs, every, 0.0)
+            if winners is not None:
+                weight = weight * torch.where(where, winners, 0.0)[..., :, None]
+            # each unordered pair of equal labels stands twice in the square
+            halves = torch.where(real & (labels[..., :, None] == labels[..., None, :]), every, 0.0) / 2
+            halves = halves - torch.diag_embed(halves.diagonal(dim1=-2, dim2=-1))
+            if not getattr(self.objective, "ties_as_half", False):
+                halves = torch.zeros_like(halves)
+            scale = lambda_scale(self.objective, gap, weight, halves)[..., None, None]
             if weights is not None:
-                weight = weight * weights[..., None, None]
-        return (values * weight).sum()
+                scale = scale * weights[..., None, None]
+            weight, halves = weight * scale, halves * scale
+        # Padding may hold anything, infinities too: it is taken out before the formula, not after.
+        used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
+        value = (pair_formula(self.objective, used) * weight).sum()
+        if not getattr(self.objective, "ties_as_half", False):
+            return value
+        both = pair_formula(self.objective, used) + pair_formula(self.objective, -used)
+        return value + (both / 2 * halves).sum()
 
 
-def pair_formula(objective: Hinge | RankNet | LambdaRank, gap: Tensor) -> Tensor:
-    """max(0, margin − d) for the hinge, log(1 + exp(−sigma d)) for the others."""
+def pair_formula(objective: Pairwise, gap: Tensor) -> Tensor:
+    """max(0, margin − d) or its square for the hinges, log(1 + exp(−sigma d)) for the others."""
     if isinstance(objective, Hinge):
-        return (objective.margin - gap).clamp(min=0)
-    return softplus(-objective.sigma * gap)
+        short = (objective.margin - gap).clamp(min=0)
+        return short**2 if isinstance(objective, SquaredHinge) else short
+    return softplus(-_sigma(objective) * gap)
 
 
-def pair_force(objective: Hinge | RankNet | LambdaRank, gap: Tensor) -> Tensor:
+def pair_force(objective: Pairwise, gap: Tensor) -> Tensor:
     """−d formula / d gap, which is what the lambda normalisation sums."""
     if isinstance(objective, Hinge):
-        return (gap < objective.margin).to(gap)
-    return objective.sigma * torch.sigmoid(-objective.sigma * gap)
+        short = (objective.margin - gap).clamp(min=0)
+        return 2 * short if isinstance(objective, SquaredHinge) else (short > 0).to(gap)
+    return _sigma(objective) * torch.sigmoid(-_sigma(objective) * gap)
 
 
-def lambda_scale(objective: Hinge | RankNet | LambdaRank, gap: Tensor, weight: Tensor) -> Tensor:
+def _sigma(objective: Pairwise) -> float:
+    assert isinstance(objective, RankNet | LambdaRank)
+    return objective.sigma
+
+
+def lambda_scale(objective: Pairwise, gap: Tensor, weight: Tensor, halves: Tensor) -> Tensor:
     """log2(1 + S) / S of each list with S = sum of 2 |lambda|, or 1."""
-    total = 2 * (torch.where(weight > 0, pair_force(objective, gap), 0.0) * weight).sum((-2, -1))
     if not objective.lambda_normalization:
-        return torch.ones_like(total)
+        return torch.ones_like(weight[..., 0, 0])
+    total = 2 * (torch.where(weight > 0, pair_force(objective, gap), 0.0) * weight).sum((-2, -1))
+    if getattr(objective, "ties_as_half", False):
+        pull = (pair_force(objective, gap) - pair_force(objective, -gap)).abs() / 2
+        total = total + 2 * (torch.where(halves > 0, pull, 0.0) * halves).sum((-2, -1))
     return torch.where(total > 0, torch.log2(1 + total) / total.clamp(min=1e-300), 1.0)
 
 
-def pair_weights(
-    objective: Hinge | RankNet | LambdaRank, scores: Tensor, labels: Tensor, where: Tensor
-) -> Tensor:
-    """[..., list, list]: rank factor, times |difference of gains| / ideal DCG for LambdaRank."""
-    lowest = torch.where(where, scores, torch.inf).amin(-1, keepdim=True)
-    highest = torch.where(where, scores, -torch.inf).amax(-1, keepdim=True)
-    weight = rank_factor(objective, scores, where)
-    if isinstance(objective, LambdaRank):
-        gains = torch.from_numpy(gain(labels.cpu().numpy(), objective.gain)).to(scores)
-        gains = torch.where(where, gains, 0.0)
-        best = gains.sort(-1, descending=True).values[..., : objective.truncation]
-        ideal = (best * _discounts(objective, best)[: best.shape[-1]]).sum(-1)
-        inverse = torch.where(ideal > 0, 1 / ideal, 0.0)
-        weight = weight * (gains[..., :, None] - gains[..., None, :]).abs() * inverse[..., None, None]
+def worth_of(objective: Pairwise, labels: Tensor, where: Tensor) -> Tensor:
+    """[..., list]: gain, relevance or stop probability, or the label itself; 0 at padding."""
+    labels = labels.double()
+    if not isinstance(objective, LambdaRank):
+        return labels
+    if objective.metric in ("map", "mrr", "precision"):
+        return (labels > 0).double()
+    if objective.metric == "err":
+        return (torch.exp2(labels) - 1) / torch.exp2(labels.amax().clamp(min=4))
+    gains = torch.from_numpy(gain(labels.cpu().numpy().ravel(), objective.gain)).reshape(labels.shape)
+    return torch.where(where, gains.to(labels.device), 0.0)
+
+
+def inverse_of(objective: Pairwise, worth: Tensor) -> Tensor:
+    """[...]: one over what divides the metric of a list, 0 where nothing is relevant."""
+    total = worth.sum(-1)
+    if not isinstance(objective, LambdaRank) or objective.metric in ("dcg", "err"):
+        return torch.ones_like(total)
+    if objective.metric == "map":
+        divisor = total
+    elif objective.metric in ("mrr", "precision"):
+        divisor = torch.full_like(total, objective.truncation or 1 if objective.metric == "precision" else 1)
+    else:
+        best = worth.sort(-1, descending=True).values[..., : objective.truncation]
+        discount = torch.from_numpy(objective.rank_discounts(worth.shape[-1])).to(worth)
+        divisor = (best * discount[: best.shape[-1]]).sum(-1)
+    return torch.where(total > 0, 1 / divisor.clamp(min=1e-300), 0.0)
+
+
+def pair_weights(objective: Pairwise, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor) -> Tensor:
+    """[..., list, list]: what a swap changes, or the rank factor alone; label gaps; score normalisation."""
+    if is_separable(objective):
+        weight = rank_factor(objective, scores, where)
+        if isinstance(objective, LambdaRank):
+            weight = weight * (worth[..., :, None] - worth[..., None, :]).abs()
+    else:
+        assert isinstance(objective, LambdaRank)
+        weight = swap_weights(objective, scores.double(), labels.double(), worth, where)
+    weight = (weight * inverse_of(objective, worth)[..., None, None]).to(scores)
+    if objective.label_gap:
+        label_gaps = labels.to(scores)[..., :, None] - labels.to(scores)[..., None, :]
+        weight = weight * label_gaps.abs() ** objective.label_gap
     if objective.score_normalization:
+        lowest = torch.where(where, scores, torch.inf).amin(-1, keepdim=True)
+        highest = torch.where(where, scores, -torch.inf).amax(-1, keepdim=True)
         gap = (scores[..., :, None] - scores[..., None, :]).abs()
         weight = torch.where((highest > lowest)[..., None], weight / (SCORE_GAP_FLOOR + gap), weight)
     return weight
 
 
-def rank_factor(objective: Hinge | RankNet | LambdaRank, scores: Tensor, where: Tensor) -> Tensor:
+def rank_factor(objective: Pairwise, scores: Tensor, where: Tensor) -> Tensor:
     """[..., list, list]: expected |D_p − D_q| (or 1) where either place is inside the truncation.
 
     The expectation is over the orders of documents with equal scores: `above` documents stand before a
@@ -121,7 +186,7 @@ class _Places:
     twice: Tensor = field(repr=False)
 
     @classmethod
-    def of(cls, objective: Hinge | RankNet | LambdaRank, scores: Tensor) -> _Places:
+    def of(cls, objective: Pairwise, scores: Tensor) -> _Places:
         discount = _discounts(objective, scores)
         start = discount.new_zeros(1)
         upto = torch.cat([start, discount.cumsum(0)])
@@ -139,7 +204,6 @@ class _Places:
         return own - below
 
 
-def _discounts(objective: Hinge | RankNet | LambdaRank, like: Tensor) -> Tensor:
+def _discounts(objective: Pairwise, like: Tensor) -> Tensor:
     """The discount by 0-based place of a list as long as `like`'s."""
-    name = objective.discount if isinstance(objective, LambdaRank) else "log2"
-    return torch.from_numpy(discounts(like.shape[-1], name)).to(like)
+    return torch.from_numpy(objective.rank_discounts(like.shape[-1])).to(like)

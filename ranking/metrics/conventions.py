@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ranking.dataset import Float64
-from ranking.errors import DataError, unknown_name
+from ranking.errors import DataError, UsageError, unknown_name
+from ranking.own_code import function_named, is_file_name
 
 _LARGEST_EXPONENT = 31
 """Above this label 2^y - 1 passes what 32 bits hold, and labels are rather counts or times than grades."""
@@ -45,30 +46,80 @@ DISCOUNTS: dict[str, Callable[[Float64], Float64]] = {
 }
 
 
-def gain(labels: npt.NDArray[Any], name: str) -> Float64:
-    """What each label is worth, float64 [documents]: "exponential" 2^y - 1 (Burges et al. 2005), "linear" y.
+Rule = str | Sequence[float] | Callable[[Any], Any]
+"""A gain or a discount: its name, a table, or a function of the array of labels or ranks; a function of the
+user's own file is named `file.py:function`."""
 
-    Raises DataError for an exponential gain of a label above 31, UsageError for an unknown name.
+
+def gain(labels: npt.NDArray[Any], rule: Rule) -> Float64:
+    """What each label is worth, float64 [documents]: "exponential" 2^y - 1 (Burges et al. 2005), "linear" y,
+    a table by label (labels must then be whole numbers), or a function of the labels.
+
+    Raises DataError for labels the rule cannot take, UsageError for an unknown name or unusable worths.
 
     >>> gain(np.array([0, 1, 3]), "exponential").tolist()
     [0.0, 1.0, 7.0]
+    >>> gain(np.array([0, 1, 2]), [0, 1, 10]).tolist()
+    [0.0, 1.0, 10.0]
     """
-    if name not in GAINS:
-        raise unknown_name("gain", name, GAINS)
-    return GAINS[name](np.array(labels, np.float64))
+    at = np.array(labels, np.float64)
+    if isinstance(rule, str) and is_file_name(rule):
+        rule = function_named(rule)
+    if isinstance(rule, str):
+        if rule not in GAINS:
+            raise unknown_name("gain", rule, GAINS)
+        return GAINS[rule](at)
+    if callable(rule):
+        return _worths("gain", rule(at), len(at))
+    table = _worths("gain", rule, len(rule))
+    odd = np.flatnonzero((at != np.rint(at)) | (at >= len(table)))
+    if len(odd):
+        raise DataError(
+            f"document {odd[0]} (from 0) has label {at[odd[0]]:g}, and the gain is a table for the labels "
+            f"0..{len(table) - 1}: add its gain, or choose linear or exponential"
+        )
+    return table[at.astype(np.int64)]
 
 
-def discounts(count: int, name: str) -> Float64:
-    """What each rank 1 … count is worth, float64 [count]: "log2" 1/log2(1 + rank), "reciprocal" 1/rank.
+def discounts(count: int, rule: Rule) -> Float64:
+    """What each rank 1 … count is worth, float64 [count]: "log2" 1/log2(1 + rank), "reciprocal" 1/rank,
+    a table from rank 1 (0 beyond its end), or a function of the ranks.
 
-    Raises UsageError for an unknown name.
+    Raises UsageError for an unknown name or unusable worths.
 
     >>> discounts(3, "reciprocal").tolist() == [1, 1 / 2, 1 / 3]
     True
+    >>> discounts(3, [1, 0.5]).tolist()
+    [1.0, 0.5, 0.0]
     """
-    if name not in DISCOUNTS:
-        raise unknown_name("discount", name, DISCOUNTS)
-    return DISCOUNTS[name](np.arange(1, count + 1, dtype=np.float64))
+    ranks = np.arange(1, count + 1, dtype=np.float64)
+    if isinstance(rule, str) and is_file_name(rule):
+        rule = function_named(rule)
+    if isinstance(rule, str):
+        if rule not in DISCOUNTS:
+            raise unknown_name("discount", rule, DISCOUNTS)
+        return DISCOUNTS[rule](ranks)
+    if callable(rule):
+        return _falling(_worths("discount", rule(ranks), count))
+    table = _falling(_worths("discount", rule, len(rule)))
+    return np.pad(table[:count], (0, max(count - len(table), 0)))
+
+
+def _worths(kind: str, values: Any, count: int) -> Float64:
+    """Finite numbers from 0, one for each of `count`."""
+    try:
+        worths = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a {kind} must be numbers: {error}") from error
+    if worths.shape != (count,) or not count or not np.isfinite(worths).all() or (worths < 0).any():
+        raise UsageError(f"a {kind} must give a finite number from 0 for each, got {values!r}")
+    return worths
+
+
+def _falling(worths: Float64) -> Float64:
+    if (np.diff(worths) > 0).any():
+        raise UsageError(f"a discount must not rise with the rank, got {worths.tolist()[:10]}")
+    return worths
 
 
 def relevance(labels: npt.NDArray[Any]) -> Float64:

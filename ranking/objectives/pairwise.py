@@ -7,10 +7,13 @@ score_normalization   divide each pair's weight by 0.01 + |s_i - s_j| once score
                       (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_score_normalization`)
 lambda_normalization  scale a query's gradient and hessian by log2(1 + S) / S, S the sum of 2 |lambda|
                       (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_normalization`)
-ties                  "average": a pair's rank factor is its expected value over the orders of equal
-                      scores, so that nothing depends on the order of rows in the file;
-                      "file": equal scores keep input order, as both boosters have it
+label_gap             multiply each pair's weight by |y_i - y_j| to this power; 0 leaves it
+ties                  "average": nothing depends on the order of rows in the file where scores are equal
+                      (how: `ranking.objectives.kernel`); "file": equal scores keep input order, as both
+                      boosters have it
 hessian_scale         multiplies the hessian; XGBoost's own objectives have 2 here, LightGBM's 1
+precision             "float32" or "float64": the type of the pair loop in training (`prepare`);
+                      `gradients` and `loss` are always float64
 
 Weights: a query's weight multiplies its gradient. Documents' weights enter each pair as the geometric mean
 sqrt(w_i w_j), over the query's mean weight, which multiplies the query's gradient: gradients still sum to
@@ -26,14 +29,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ranking.errors import DataError, UsageError
-from ranking.metrics import discounts, gain
+from ranking.errors import UsageError
+from ranking.objectives.arguments import (
+    check_at_least,
+    check_choice,
+    check_positive,
+    check_scores,
+    check_switches,
+)
 
 if TYPE_CHECKING:
     from ranking.dataset import Float64, Int64, RankingDataset
     from ranking.objectives.kernel import Lists, Rule
 
-Gradients = Callable[[Any], "tuple[Float64, Float64]"]
+Gradients = Callable[[Any], "tuple[Any, Any]"]
+"""Scores [documents] to (gradient, hessian) [documents], of one round after the other."""
 
 _CHUNKS_PER_THREAD = 4
 """More chunks than threads, so that one slow core does not hold the others."""
@@ -43,14 +53,22 @@ _CHUNKS_PER_THREAD = 4
 class Pairwise:
     """What all pairwise objectives share; `rule` and `worth` say what each is."""
 
-    hessian: ClassVar[Literal["exact", "surrogate"]]
     name: ClassVar[str]
+    family: ClassVar[str] = "pairwise"
+    hessian: ClassVar[Literal["exact", "surrogate"]]
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    shift_invariant: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    needs_positions: ClassVar[bool] = False
 
     truncation: int | None = None
     score_normalization: bool = False
     lambda_normalization: bool = False
+    label_gap: float = 0.0
     ties: Literal["average", "file"] = "average"
     hessian_scale: float = 1.0
+    precision: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         count = self.truncation
@@ -58,17 +76,23 @@ class Pairwise:
             raise UsageError(
                 f"truncation must be a whole number from 1, or none for all pairs, got {count!r}"
             )
-        for name in ("score_normalization", "lambda_normalization"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"{name} must be true or false, got {getattr(self, name)!r}")
-        if self.ties not in ("average", "file"):
-            raise UsageError(f"ties must be 'average' or 'file', got {self.ties!r}")
-        if not _is_positive(self.hessian_scale):
-            raise UsageError(f"hessian_scale must be positive, got {self.hessian_scale}")
+        check_switches(
+            score_normalization=self.score_normalization, lambda_normalization=self.lambda_normalization
+        )
+        check_choice("ties", self.ties, ("average", "file"))
+        check_choice("precision", self.precision, ("float32", "float64"))
+        check_at_least(0, label_gap=self.label_gap)
+        check_positive(hessian_scale=self.hessian_scale)
 
     def rule(self) -> Rule:
         """The objective as the kernel's numbers."""
         raise TypeError(f"{type(self).__name__} names no pair formula")
+
+    def visit(self) -> Callable[..., float]:
+        """The compiled loop: `kernel.visit_pairs`, or one of the same signature."""
+        from ranking.objectives.kernel import visit_pairs
+
+        return visit_pairs
 
     def lists(self, dataset: RankingDataset) -> Lists:
         """What the kernel needs of this data set: nothing here changes between rounds."""
@@ -80,40 +104,56 @@ class Pairwise:
             means = np.repeat(weights, dataset.sizes)
             document_weights = np.divide(document_weights, means, out=np.ones(len(means)), where=means > 0)
         worth, inverse = self.worth(dataset)
+        winners = self.winner_weights(dataset)
+        longest = int(dataset.sizes.max())
+        steps, stretch = self.steps(longest)
         return Lists(
             offsets=np.asarray(dataset.offsets),
             worth=worth,
+            labels=dataset.labels.astype(np.float64) if self.label_gap else np.empty(0),
             inverse=inverse,
             query_weights=np.ones(dataset.query_count) if weights is None else weights,
             document_weights=np.empty(0) if document_weights is None else document_weights,
-            discounts=self.rank_discounts(int(dataset.sizes.max())),
+            winner_weights=np.empty(0) if winners is None else winners,
+            discounts=self.rank_discounts(longest),
+            steps=steps,
+            stretch=stretch,
         )
 
     def worth(self, dataset: RankingDataset) -> tuple[Float64, Float64]:
         """(worth [documents], inverse [queries]): here the label itself, and 1."""
         return dataset.labels.astype(np.float64), np.ones(dataset.query_count)
 
+    def winner_weights(self, dataset: RankingDataset) -> Float64 | None:
+        """What multiplies the pairs in which a document is the better one, [documents], or None for 1."""
+        return None
+
     def rank_discounts(self, count: int) -> Float64:
         """The discount by rank, float64 [count]: all zero, since a uniform weight knows no ranks."""
         return np.zeros(count)
 
-    def prepare(self, dataset: RankingDataset, threads: int = 1) -> Gradients:
+    def steps(self, count: int) -> tuple[Float64, Float64]:
+        """(weight by distance of ranks [count + 1], factor by lower rank [count]): here neither is used."""
+        return np.empty(0), np.empty(0)
+
+    def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
         """`scores -> (gradient, hessian)` for many rounds on one data set, over this many threads.
 
-        What it returns remembers the last order of the documents: call it from one thread at a time.
+        The arrays it returns are of type `precision`. It remembers the last order of the documents: call it
+        from one thread at a time. `first_round` is what a continued run has behind it; it changes nothing
+        here.
         """
-        from ranking.objectives.kernel import visit_pairs
-
         lists, rule, nothing, orders = self.lists(dataset), self.rule(), np.empty(0), _input_orders(dataset)
         chunks = _balanced(dataset, rule.truncation, 1 if threads == 1 else threads * _CHUNKS_PER_THREAD)
         pool = ThreadPoolExecutor(threads, "gradients") if threads > 1 else None
+        visit, dtype = self.visit(), np.dtype(self.working_type())
 
-        def gradients(scores: Any) -> tuple[Float64, Float64]:
-            at = _checked(scores, dataset)
-            gradient, hessian = np.empty(len(at)), np.empty(len(at))
+        def gradients(scores: Any) -> tuple[Any, Any]:
+            at = check_scores(scores, dataset)
+            gradient, hessian = np.empty(len(at), dtype), np.empty(len(at), dtype)
 
             def run(queries: Any) -> None:
-                visit_pairs(queries, lists, rule, at, orders, nothing, gradient, hessian)
+                visit(queries, lists, rule, at, orders, nothing, gradient, hessian)
 
             if pool is None:
                 run(chunks[0])
@@ -123,13 +163,18 @@ class Pairwise:
 
         return gradients
 
+    def working_type(self) -> Literal["float32", "float64"]:
+        """The type of the pair loop in training."""
+        return self.precision
+
     def gradients(self, scores: Any, dataset: RankingDataset) -> tuple[Float64, Float64]:
         """(gradient, hessian), float64 [documents], of `loss` at `scores` [documents].
 
         Pair weights are held constant, as LambdaRank has it. A query without a pair gets zeros.
         Raises DataError for scores of the wrong length or not finite.
         """
-        return self.prepare(dataset)(scores)
+        gradient, hessian, _ = self._visited(scores, dataset, np.empty(0))
+        return gradient, hessian
 
     def loss(self, scores: Any, dataset: RankingDataset, weights_at: Any = None) -> float:
         """The sum over queries of pair weight times pair loss.
@@ -137,26 +182,37 @@ class Pairwise:
         Pair weights (ranks, normalisations) are those at `weights_at`, by default at `scores`
         themselves; holding them still is what makes `gradients` the derivative of this sum.
         """
-        from ranking.objectives.kernel import visit_pairs
+        probe = check_scores(scores, dataset)
+        return self._visited(probe if weights_at is None else weights_at, dataset, probe)[2]
 
-        probe = _checked(scores, dataset)
-        at = probe if weights_at is None else _checked(weights_at, dataset)
-        queries, lists, orders = np.arange(dataset.query_count), self.lists(dataset), _input_orders(dataset)
+    def _visited(
+        self, scores: Any, dataset: RankingDataset, probe: Float64
+    ) -> tuple[Float64, Float64, float]:
+        """(gradient, hessian, loss at `probe`) in float64, by one visit of all pairs."""
+        at = check_scores(scores, dataset)
+        queries, orders = np.arange(dataset.query_count), _input_orders(dataset)
         gradient, hessian = np.empty(len(at)), np.empty(len(at))
-        return float(visit_pairs(queries, lists, self.rule(), at, orders, probe, gradient, hessian))
+        loss = self.visit()(queries, self.lists(dataset), self.rule(), at, orders, probe, gradient, hessian)
+        return gradient, hessian, float(loss)
 
-    def _rule(self, formula: int, kind: int, shape: float) -> Rule:
+    def _rule(self, formula: int, kind: int, shape: float, **others: Any) -> Rule:
         from ranking.objectives.kernel import TIES_AVERAGE, TIES_FILE, Rule
 
+        everything = np.iinfo(np.int64).max
+        numbers: dict[str, Any] = {
+            "cutoff": everything, "ranked": 0.0, "near": 0.0, "ties_as_half": False, **others
+        }  # fmt: skip
         return Rule(
             formula=formula,
             kind=kind,
             shape=float(shape),
-            truncation=np.iinfo(np.int64).max if self.truncation is None else self.truncation,
+            truncation=everything if self.truncation is None else self.truncation,
             ties=TIES_AVERAGE if self.ties == "average" else TIES_FILE,
+            label_gap=float(self.label_gap),
             score_norm=self.score_normalization,
             lambda_norm=self.lambda_normalization,
             hessian_scale=float(self.hessian_scale),
+            **numbers,
         )
 
 
@@ -173,15 +229,16 @@ class Hinge(Pairwise):
     source     Herbrich, Graepel, Obermayer 2000; Joachims 2002 (ranking SVM).
     """
 
-    hessian: ClassVar[Literal["exact", "surrogate"]] = "surrogate"
     name: ClassVar[str] = "hinge"
+    hessian: ClassVar[Literal["exact", "surrogate"]] = "surrogate"
+    formula: ClassVar[str] = "sum over y_i > y_j of max(0, margin − (s_i − s_j))"
+    source: ClassVar[str] = "Herbrich, Graepel, Obermayer 2000; Joachims 2002 (ranking SVM)"
 
     margin: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _is_positive(self.margin):
-            raise UsageError(f"margin must be a positive number, got {self.margin!r}")
+        check_positive(margin=self.margin)
 
     def rule(self) -> Rule:
         from ranking.objectives.kernel import HINGE, UNIFORM
@@ -190,95 +247,64 @@ class Hinge(Pairwise):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankNet(Pairwise):
-    """Pairwise logistic: sum over y_i > y_j of log(1 + exp(−sigma (s_i − s_j))).
+class SquaredHinge(Hinge):
+    """The squared margin of each pair: sum over y_i > y_j of max(0, margin − (s_i − s_j))².
 
-    gradient   −sigma p on i, +sigma p on j, with p = 1 / (1 + exp(sigma (s_i − s_j)))
-    hessian    exact diagonal: sigma² p (1 − p) on both
-    source     Burges et al. 2005. XGBoost's `rank:pairwise` is this with its two normalisations off,
-               truncation at least the longest list, and hessian_scale=2.
+    gradient   −2 (margin − d)₊ on i, and its opposite on j
+    hessian    exact but at d = margin: 2 on both documents of a pair closer than the margin, else 0
+    source     Chapelle, Keerthi 2010 (RankSVM in the primal, L2 loss).
     """
 
+    name: ClassVar[str] = "squared_hinge"
     hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
-    name: ClassVar[str] = "ranknet"
+    formula: ClassVar[str] = "sum over y_i > y_j of max(0, margin − (s_i − s_j))²"
+    source: ClassVar[str] = "Chapelle, Keerthi 2010 (RankSVM in the primal)"
+
+    def rule(self) -> Rule:
+        from ranking.objectives.kernel import SQUARED_HINGE, UNIFORM
+
+        return self._rule(SQUARED_HINGE, UNIFORM, self.margin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logistic(Pairwise):
+    """What the objectives of the pair formula log(1 + exp(−sigma d)) share: its steepness."""
+
+    hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
 
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _is_positive(self.sigma):
-            raise UsageError(f"sigma must be a positive number, got {self.sigma!r}")
+        check_positive(sigma=self.sigma)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankNet(Logistic):
+    """Pairwise logistic: sum over y_i > y_j of log(1 + exp(−sigma (s_i − s_j))).
+
+    gradient   −sigma p on i, +sigma p on j, with p = 1 / (1 + exp(sigma (s_i − s_j)))
+    hessian    exact diagonal: sigma² p (1 − p) on both
+    ties_as_half   a pair of equal labels has the target one half, as in the paper: it adds the mean of the
+               losses of its two orders, and so draws the two scores together
+    source     Burges et al. 2005. XGBoost's `rank:pairwise` is this with its two normalisations off,
+               truncation at least the longest list, and hessian_scale=2.
+    """
+
+    name: ClassVar[str] = "ranknet"
+    formula: ClassVar[str] = "sum over y_i > y_j of log(1 + exp(−sigma (s_i − s_j)))"
+    source: ClassVar[str] = "Burges et al. 2005 (RankNet)"
+
+    ties_as_half: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_switches(ties_as_half=self.ties_as_half)
 
     def rule(self) -> Rule:
         from ranking.objectives.kernel import LOGISTIC, UNIFORM
 
-        return self._rule(LOGISTIC, UNIFORM, self.sigma)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LambdaRank(RankNet):
-    """RankNet's pairs, each times |ΔNDCG|, the change of NDCG if the two documents swapped places.
-
-        |ΔNDCG| = |G(y_i) − G(y_j)| · |D(r_i) − D(r_j)| / maxDCG@truncation
-
-    with gain G and discount D of `ranking.metrics`, ranks r by the current scores, discounts not cut at
-    the truncation. |ΔNDCG| and the normalisations are held constant in the gradient.
-
-    gradient, hessian   RankNet's, times the weight; the hessian is the exact diagonal for a held weight
-    source     Burges, Ragno, Le 2006; Burges 2010 (LambdaMART). The defaults are LightGBM's
-               `lambdarank` but for ties; with ties="file" the two give the same trees. XGBoost's
-               `rank:ndcg` is ties="file", truncation=32, hessian_scale=2.
-    """
-
-    hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
-    name: ClassVar[str] = "lambdarank"
-
-    truncation: int | None = 30
-    score_normalization: bool = True
-    lambda_normalization: bool = True
-    gain: str = "exponential"
-    discount: str = "log2"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        gain(np.zeros(1, np.float32), self.gain)
-        discounts(1, self.discount)
-
-    def rule(self) -> Rule:
-        from ranking.objectives.kernel import GAIN_GAP, LOGISTIC
-
-        return self._rule(LOGISTIC, GAIN_GAP, self.sigma)
-
-    def worth(self, dataset: RankingDataset) -> tuple[Float64, Float64]:
-        """The gain of each label, and one over each query's ideal DCG at the truncation (0 stays 0)."""
-        gains = gain(dataset.labels, self.gain)
-        discount = self.rank_discounts(int(dataset.sizes.max()))[: self.truncation]
-        inverse = np.zeros(dataset.query_count)
-        for query in range(dataset.query_count):
-            best = np.sort(gains[dataset.offsets[query] : dataset.offsets[query + 1]])[::-1]
-            ideal = float(best[: len(discount)] @ discount[: len(best)])
-            inverse[query] = 1.0 / ideal if ideal > 0 else 0.0
-        return gains, inverse
-
-    def rank_discounts(self, count: int) -> Float64:
-        return discounts(count, self.discount)
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value)) and value > 0
-
-
-def _checked(scores: Any, dataset: RankingDataset) -> Float64:
-    """The scores as contiguous float64, refused where they are not one finite number a document."""
-    at = np.ascontiguousarray(scores, np.float64)
-    if at.shape != (dataset.document_count,):
-        raise DataError(f"scores must be [{dataset.document_count}] for this data set, got {at.shape}")
-    if not np.isfinite(at).all():
-        row = int(np.flatnonzero(~np.isfinite(at))[0])
-        raise DataError(
-            f"the score of row {row} (query {dataset.query_of(row)}) is {at[row]}: scores must be finite"
-        )
-    return at
+        return self._rule(LOGISTIC, UNIFORM, self.sigma, ties_as_half=self.ties_as_half)
 
 
 def _input_orders(dataset: RankingDataset) -> Int64:

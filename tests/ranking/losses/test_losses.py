@@ -8,12 +8,51 @@ import numpy as np
 import pytest
 import torch
 
-from ranking.losses import LOSSES, PairwiseLoss
-from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet
+from ranking.errors import UsageError
+from ranking.losses import LOSSES, loss_of
+from ranking.objectives import (
+    OBJECTIVES,
+    XENDCG,
+    Focal,
+    Hinge,
+    LambdaRank,
+    NDCGLoss2,
+    NDCGLoss2PlusPlus,
+    QualityFocal,
+    RankNet,
+    Softmax,
+    SquaredHinge,
+    SVMHinge,
+    UnbiasedLambdaRank,
+    objective_named,
+)
 from tests.lists import random_lists
+
+THETA = [1 / (1 + i) for i in range(9)]
 
 VARIANTS: dict[str, Any] = {
     **OBJECTIVES,
+    "unbiased_lambdarank": UnbiasedLambdaRank(positions="rows", propensities=THETA),
+    "squared hinge, truncated": SquaredHinge(margin=0.7, truncation=3, score_normalization=True),
+    "ranknet, ties as half": RankNet(ties_as_half=True),
+    "ranknet, ties as half, top 3, normalised": RankNet(
+        ties_as_half=True, truncation=3, score_normalization=True, lambda_normalization=True
+    ),
+    "ranknet, by label gaps": RankNet(label_gap=1.5),
+    "lambdarank, exact at 3": LambdaRank(truncation=3, truncation_rule="exact"),
+    "lambdarank, map at 3, file ties": LambdaRank(
+        metric="map", truncation=3, truncation_rule="exact", ties="file"
+    ),
+    "lambdarank, map, top 2": LambdaRank(metric="map", truncation=2),
+    "lambdarank, mrr at 2": LambdaRank(metric="mrr", truncation=2, truncation_rule="exact"),
+    "lambdarank, err at 4": LambdaRank(metric="err", truncation=4, truncation_rule="exact"),
+    "lambdarank, tables": LambdaRank(gain=[0, 1, 3, 9], discount=[1, 0.7, 0.2], truncation=5),
+    "ndcg_loss2, sound at 3": NDCGLoss2(truncation=3, truncation_rule="lambdaloss"),
+    "ndcg_loss2pp, all pairs": NDCGLoss2PlusPlus(truncation=None, mu=2.0, score_normalization=False),
+    "softmax of labels": Softmax(target="softmax"),
+    "softmax, exponential": Softmax(gain="exponential"),
+    "focal, sharp": Focal(gamma=0.5, alpha=0.6, relevant_from=2.0),
+    "quality_focal, 1.5": QualityFocal(beta=1.5),
     "hinge, truncated": Hinge(margin=0.7, truncation=2),
     "ranknet, truncated, normalised": RankNet(
         sigma=2.0, truncation=3, score_normalization=True, lambda_normalization=True
@@ -37,6 +76,16 @@ def padded(dataset: Any, scores: Any) -> tuple[torch.Tensor, torch.Tensor, torch
     return s, y, where
 
 
+def extras(objective: Any, dataset: Any) -> dict[str, torch.Tensor]:
+    """What a loss takes beside scores and labels, padded: weights of clicks, or a draw."""
+    if isinstance(objective, UnbiasedLambdaRank):
+        return {"winners": padded(dataset, objective.winner_weights(dataset))[0]}
+    if isinstance(objective, XENDCG):
+        draw = np.random.default_rng([objective.noise_seed, 0]).random(dataset.document_count)
+        return {"uniform": padded(dataset, draw)[0]}
+    return {}
+
+
 def test_the_two_registries_hold_the_same_names() -> None:
     assert set(LOSSES) == set(OBJECTIVES)
     assert all(LOSSES[name].objective == OBJECTIVES[name] for name in OBJECTIVES)
@@ -53,9 +102,11 @@ def test_autograd_equals_the_compiled_kernel(name: str, tied: bool) -> None:
         if tied
         else scores
     )
+    if isinstance(objective, SVMHinge):
+        scores = scores + 0.123  # off its kink
     s, y, where = padded(dataset, scores)
     s.requires_grad_()
-    value = PairwiseLoss(objective)(s, y, where)
+    value = loss_of(objective)(s, y, where, **extras(objective, dataset))
     (gradient,) = torch.autograd.grad(value, s, create_graph=True)
     expected_gradient, expected_hessian = objective.gradients(scores, dataset)
     assert value.item() == pytest.approx(objective.loss(scores, dataset), rel=1e-9)
@@ -92,3 +143,29 @@ def test_list_weights_scale_the_value() -> None:
     assert LOSSES["lambdarank"](scores, labels, where, weights).item() == pytest.approx(
         (each * weights).sum().item()
     )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_padding_may_hold_anything(name: str) -> None:
+    """NaN and infinities beyond the list change neither value nor gradient, and get none."""
+    scores = torch.tensor([[0.5, 0.1, -0.3, 0.7]], dtype=torch.float64)
+    labels, where = torch.tensor([[0.0, 1.0, 2.0, 0.0]]), torch.ones(1, 4, dtype=torch.bool)
+    uniform = torch.full((1, 6), 0.25, dtype=torch.float64)
+    extra = [{"uniform": uniform[:, :n]} if name == "xendcg" else {} for n in (4, 6)]
+    plain = scores.clone().requires_grad_()
+    LOSSES[name](plain, labels, where, **extra[0]).backward()
+    wide = torch.cat(
+        [scores, torch.tensor([[torch.nan, torch.inf]], dtype=torch.float64)], 1
+    ).requires_grad_()
+    labels = torch.cat([labels, torch.tensor([[9.0, 9.0]])], 1)
+    where = torch.tensor([[True] * 4 + [False] * 2])
+    LOSSES[name](wide, labels, where, **extra[1]).backward()
+    assert plain.grad is not None
+    assert wide.grad is not None
+    assert wide.grad[:, :4].numpy() == pytest.approx(plain.grad.numpy())
+    assert not wide.grad[:, 4:].any()
+
+
+def test_what_has_no_torch_form_is_named() -> None:
+    with pytest.raises(UsageError, match="'gumbel' has no torch loss"):
+        loss_of(objective_named("gumbel:ranknet"))

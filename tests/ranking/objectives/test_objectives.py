@@ -12,18 +12,64 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranking.errors import DataError, UsageError
-from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
+from ranking.objectives import (
+    OBJECTIVES,
+    Focal,
+    Hinge,
+    LambdaRank,
+    NDCGLoss2,
+    NDCGLoss2PlusPlus,
+    Pairwise,
+    QualityFocal,
+    RankNet,
+    Softmax,
+    SquaredHinge,
+    objective_named,
+)
 from tests.lists import one_list, permuted_within, random_lists
 
+SHOWN_IN_ORDER = {"positions": "rows", "propensities": [1 / (1 + i) for i in range(40)]}
+
 VARIANTS: dict[str, Any] = {
-    **OBJECTIVES,
+    **{name: o for name, o in OBJECTIVES.items() if not o.needs_positions},
+    "unbiased_lambdarank": objective_named("unbiased_lambdarank", SHOWN_IN_ORDER),
+    "gumbel": objective_named("gumbel:lambdarank", {"draws": 2}),
+    "gumbel of a pointwise one": objective_named("gumbel:focal"),
+    "squared hinge, normalised": SquaredHinge(margin=0.5, score_normalization=True),
+    "ranknet, ties as half": RankNet(ties_as_half=True),
+    "ranknet, ties as half, top 3, normalised": RankNet(
+        ties_as_half=True, truncation=3, score_normalization=True, lambda_normalization=True
+    ),
+    "ranknet, by label gaps": RankNet(label_gap=1.5),
+    "lambdarank, exact at 3": LambdaRank(truncation=3, truncation_rule="exact"),
+    "lambdarank, map at 3, file ties": LambdaRank(
+        metric="map", truncation=3, truncation_rule="exact", ties="file"
+    ),
+    "lambdarank, mrr at 2": LambdaRank(metric="mrr", truncation=2, truncation_rule="exact"),
+    "lambdarank, err at 4": LambdaRank(metric="err", truncation=4, truncation_rule="exact"),
+    "lambdarank, tables": LambdaRank(gain=[0, 1, 3, 9, 20], discount=[1, 0.7, 0.2], truncation=5),
+    "ndcg_loss2, sound at 3": NDCGLoss2(truncation=3, truncation_rule="lambdaloss"),
+    "ndcg_loss2pp, all pairs": NDCGLoss2PlusPlus(truncation=None, mu=2.0, score_normalization=False),
+    "softmax of labels": Softmax(target="softmax"),
+    "focal, sharp": Focal(gamma=0.5, alpha=0.6),
+    "quality_focal, 1.5": QualityFocal(beta=1.5),
     "hinge, wide margin, truncated": Hinge(margin=2.5, truncation=2),
     "ranknet, steep, normalised": RankNet(sigma=3.0, score_normalization=True, lambda_normalization=True),
     "ranknet, truncated, file ties": RankNet(truncation=3, ties="file"),
     "lambdarank, plain": LambdaRank(score_normalization=False, lambda_normalization=False, truncation=None),
     "lambdarank, linear gain, top 2": LambdaRank(gain="linear", discount="reciprocal", truncation=2),
 }
+PAIRED = {name: o for name, o in VARIANTS.items() if isinstance(o, Pairwise)}
+LISTED = {name: o for name, o in VARIANTS.items() if o.shift_invariant}
 everything = pytest.mark.parametrize("objective", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+ORDERLESS = [  # noise and positions belong to rows
+    n for n, o in VARIANTS.items()
+    if getattr(o, "ties", "") != "file" and not o.stochastic and not o.needs_positions
+]  # fmt: skip
+paired = pytest.mark.parametrize("objective", PAIRED.values(), ids=PAIRED.keys())
+listed = pytest.mark.parametrize("objective", LISTED.values(), ids=LISTED.keys())
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +86,8 @@ def scores_for(dataset: Any, seed: int = 1, ties: bool = False) -> Any:
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct scores", "tied scores"])
 def test_gradient_is_the_derivative_of_the_loss(objective: Any, ties: bool, lists: Any) -> None:
     """With pair weights held, central differences of the summed loss give the gradient."""
-    # The hinge has a kink where a gap equals its margin; no gap of halves equals 0.37 more or less.
-    scores = scores_for(lists, ties=ties) + (0.37 * lists.labels if isinstance(objective, Hinge) else 0.0)
+    # The hinges have kinks where a gap, or a score, equals the margin: halves are moved off them.
+    scores = scores_for(lists, ties=ties) + (0.37 * lists.labels if isinstance(objective, Hinge) else 0.123)
     gradient, _ = objective.gradients(scores, lists)
     step = 1e-5
     for row in range(0, lists.document_count, 3):
@@ -74,14 +120,14 @@ def test_hessians_are_never_negative(objective: Any, lists: Any) -> None:
     assert hessian.any()
 
 
-@everything
+@listed
 def test_gradients_sum_to_zero_in_every_query(objective: Any, lists: Any) -> None:
     """Each pair pushes its two documents apart with equal force."""
     gradient, _ = objective.gradients(scores_for(lists, ties=True), lists)
     assert np.abs(np.add.reduceat(gradient, lists.offsets[:-1])).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", [n for n, o in VARIANTS.items() if o.ties == "average"])
+@pytest.mark.parametrize("name", ORDERLESS)
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_row_order_never_matters(name: str, seed: int) -> None:
@@ -97,7 +143,7 @@ def test_row_order_never_matters(name: str, seed: int) -> None:
         assert there == pytest.approx(here[rows], rel=1e-9, abs=1e-12)
 
 
-@everything
+@listed
 def test_only_score_differences_matter(objective: Any, lists: Any) -> None:
     """Adding a constant to a query's scores changes nothing (a power of two, so that sums stay exact)."""
     scores = np.round(scores_for(lists) * 1024) / 1024
@@ -108,24 +154,39 @@ def test_only_score_differences_matter(objective: Any, lists: Any) -> None:
         assert moved == pytest.approx(still, rel=1e-12, abs=1e-15)
 
 
-@everything
-@pytest.mark.parametrize(
+NOTHING_TO_LEARN = pytest.mark.parametrize(
     "labels", [[2.0], [1.0, 1.0, 1.0], [0.0, 0.0]], ids=["one document", "equal", "none relevant"]
 )
-def test_lists_without_pairs_have_zero_gradient(objective: Any, labels: list[float]) -> None:
+
+
+@NOTHING_TO_LEARN
+@pytest.mark.parametrize("name", [n for n, o in PAIRED.items() if not getattr(o, "ties_as_half", False)])
+def test_lists_without_pairs_have_zero_gradient(name: str, labels: list[float]) -> None:
     dataset = one_list(labels)
-    gradient, hessian = objective.gradients(np.arange(len(labels), dtype=float), dataset)
+    gradient, hessian = PAIRED[name].gradients(np.arange(len(labels), dtype=float), dataset)
     assert not gradient.any()
     assert not hessian.any()
-    assert objective.loss(np.zeros(len(labels)), dataset) == 0.0
+    assert PAIRED[name].loss(np.zeros(len(labels)), dataset) == 0.0
+
+
+@NOTHING_TO_LEARN
+@everything
+def test_lists_with_nothing_to_learn_stay_finite(objective: Any, labels: list[float]) -> None:
+    """And where only order is learned, one document alone has nothing to be ordered with."""
+    gradient, hessian = objective.gradients(np.arange(len(labels), dtype=float), one_list(labels))
+    assert np.isfinite(gradient).all()
+    assert (hessian >= 0).all()
+    if objective.shift_invariant and len(labels) == 1:
+        assert not gradient.any()
 
 
 @everything
 @pytest.mark.parametrize("size", [1e30, 1e300])
 def test_huge_scores_stay_finite(objective: Any, size: float) -> None:
     """The factored exponentials would underflow here; the rows fall back to one exp a pair."""
-    dataset = one_list([0.0, 3.0, 1.0, 0.0, 2.0])
-    gradient, hessian = objective.gradients(np.array([size, -size, 0.0, 1.0, -1.0]), dataset)
+    dataset = one_list([0.0, 3.0, 1.0, 0.0, 2.0] + [0.0] * 10)
+    scores = np.array([size, -size, 0.0, 1.0, -1.0, *np.arange(10)])
+    gradient, hessian = objective.gradients(scores, dataset)
     assert np.isfinite(gradient).all()
     assert np.isfinite(hessian).all()
     assert gradient.any()
@@ -284,9 +345,9 @@ def test_scores_must_be_one_a_document() -> None:
         ({"truncation": 2.5}, "truncation must be a whole number from 1"),
         ({"score_normalization": "yes"}, "score_normalization must be true or false"),
         ({"sigma": "steep"}, "sigma must be a positive number"),
-        ({"ties": "random"}, "ties must be"),
+        ({"ties": "random"}, "unknown ties 'random'"),
         ({"sigma": -1.0}, "sigma must be a positive number"),
-        ({"hessian_scale": 0}, "hessian_scale must be positive"),
+        ({"hessian_scale": 0}, "hessian_scale must be a positive number"),
         ({"gain": "cubic"}, "unknown gain 'cubic'"),
         ({"trunctaion": 5}, "did you mean 'truncation'"),
     ],
