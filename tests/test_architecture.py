@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "synthetic": {*DATA, "letor"},
     "objectives": {*DATA, "metrics", "own_code", "propensity"},
     "losses": {*DATA, "metrics", "objectives"},
+    "doctor": {*DATA, "metrics", "objectives"},
     "boosting": {*DATA, "cpus", "objectives"},
     "artifact": {*DATA, "manifest"},
     "probe": {"errors", "artifact", "boosting", "manifest"},
@@ -49,8 +50,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "cli": {
-        *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "evaluation", "letor",
-        "metrics", "objectives", "predictions", "rankers", "registry", "tables", "training",
+        *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "doctor", "evaluation",
+        "letor", "metrics", "objectives", "predictions", "rankers", "registry", "tables", "training",
     },
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from ranking.cli import data, evaluate, models, train
+from ranking.cli import data, evaluate, models, objectives, train
 from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
@@ -30,6 +30,7 @@ train.register(app)
 evaluate.register(app)
 models.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(objectives.app, name="objectives")
 
 
 def main() -> None:

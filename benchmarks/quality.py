@@ -1,0 +1,250 @@
+"""How good every objective ranks, beside the boosters' own and CatBoost's: one table a collection.
+
+    python -m benchmarks.quality [--sets mq2008,msrd,mslr,synthetic] [--systems PATTERN] [--seeds 3]
+                                 [--store quality.jsonl] [--threads 1]
+
+Equal terms for all: the same training queries, trees at most, early stopping on the same held-out queries by
+NDCG@10, the same rate, and 31 leaves (CatBoost grows symmetric trees: depth 6). A seed draws which queries
+stop the training, and is the booster's seed. `rankwright train` is what the command does when asked nothing.
+
+NDCG@10 with gain 2^y - 1; a query without a relevant document counts 0. A query's value is its mean over
+seeds; differences are paired by query, with a 95 % bootstrap interval and the paired randomisation test.
+What was run is kept in the store, so that an interrupted benchmark goes on; `--tables` only prints.
+Reads RANKWRIGHT_DATA; CatBoost is in the extra `bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.mq2008 import data_folder
+from ranking.comparison import bootstrap_interval, paired_randomisation
+from ranking.config import TrainConfig
+from ranking.dataset import RankingDataset
+from ranking.evaluation import score_dataset
+from ranking.letor import read_letor
+from ranking.metrics import Metric
+from ranking.objectives import OBJECTIVES
+from ranking.synthetic import mslr_shaped
+from ranking.training import fit
+
+NDCG = Metric.parse("ndcg@10", empty="zero")
+DEFAULT = "rankwright train"
+
+RATE, LEAVES, ROUNDS, PATIENCE = 0.05, 31, 500, 50
+EQUAL = {
+    "lightgbm": {"num_leaves": LEAVES, "learning_rate": RATE},
+    "xgboost": {"max_leaves": LEAVES, "learning_rate": RATE},
+}
+PEERS = (
+    "lightgbm builtin:lambdarank",
+    "lightgbm builtin:rank_xendcg",
+    "xgboost builtin:rank:ndcg",
+    "xgboost builtin:rank:pairwise",
+    "catboost YetiRank",
+    "catboost LambdaMart",
+)
+STOCHASTIC = ("gumbel:lambdarank",)
+
+Split = tuple[RankingDataset, RankingDataset]
+"""(queries to train and stop on, queries to test on)"""
+
+
+def systems() -> list[str]:
+    """The default, the peers, and each of our objectives on both boosters."""
+    ours = [name for name, objective in OBJECTIVES.items() if not objective.needs_positions]
+    return [
+        DEFAULT,
+        *PEERS,
+        *(f"{backend} {name}" for backend in EQUAL for name in (*ours, *STOCHASTIC)),
+    ]
+
+
+def mq2008() -> Iterator[Split]:
+    """LETOR 4.0's five folds: the tested part, and the other four."""
+    parts = [read_letor(data_folder() / "mq2008" / f"S{i}.txt.gz") for i in range(1, 6)]
+    for test in range(5):
+        yield RankingDataset.concatenate([p for i, p in enumerate(parts) if i != test]), parts[test]
+
+
+def msrd() -> Iterator[Split]:
+    """Movie search: S1-S3 to S4."""
+    parts = [read_letor(data_folder() / "msrd-letor" / f"S{i}.txt.gz") for i in range(1, 5)]
+    yield RankingDataset.concatenate(parts[:3]), parts[3]
+
+
+def mslr() -> Iterator[Split]:
+    """The slice of MSLR-WEB without its last, cut query, in five parts by query."""
+    whole = read_letor(data_folder() / "mslr-sample" / "fold1.train.5k.txt.gz")
+    count = whole.query_count - 1
+    part = np.random.default_rng(0).permutation(count) % 5
+    for test in range(5):
+        yield whole.queries(np.flatnonzero(part != test)), whole.queries(np.flatnonzero(part == test))
+
+
+def synthetic() -> Iterator[Split]:
+    """MSLR-shaped, of a known relevance model."""
+    yield mslr_shaped(400, 1), mslr_shaped(400, 2)
+
+
+SETS: dict[str, Callable[[], Iterator[Split]]] = {
+    "mq2008": mq2008, "mslr": mslr, "synthetic": synthetic, "msrd": msrd
+}  # fmt: skip
+
+
+def held_out(pool: RankingDataset, seed: int) -> tuple[RankingDataset, RankingDataset]:
+    """A quarter of the queries, drawn by the seed, stop the training on the others."""
+    order = np.random.default_rng(seed).permutation(pool.query_count)
+    cut = max(1, pool.query_count // 4)
+    return pool.queries(np.sort(order[cut:])), pool.queries(np.sort(order[:cut]))
+
+
+def scores_of(
+    system: str, train: RankingDataset, valid: RankingDataset, test: RankingDataset, seed: int, threads: int
+) -> tuple[Any, int]:
+    """(scores of the test documents, trees kept)."""
+    backend, _, objective = system.partition(" ")
+    if backend == "catboost":
+        return catboost_scores(objective, train, valid, test, seed, threads)
+    config = TrainConfig(seed=seed, threads=threads)
+    if system != DEFAULT:
+        config = TrainConfig(
+            backend=backend, objective=objective, booster=EQUAL[backend], rounds=ROUNDS,
+            early_stopping=PATIENCE, seed=seed, threads=threads,
+        )  # fmt: skip
+    ranker = fit(config, train, valid)
+    return score_dataset(ranker, test), ranker.rounds
+
+
+def catboost_scores(
+    loss: str, train: RankingDataset, valid: RankingDataset, test: RankingDataset, seed: int, threads: int
+) -> tuple[Any, int]:
+    import catboost
+
+    def pool(data: RankingDataset) -> Any:
+        return catboost.Pool(
+            data.features, data.labels, group_id=np.repeat(np.arange(data.query_count), data.sizes)
+        )
+
+    model = catboost.CatBoost(
+        {
+            "loss_function": loss,
+            "iterations": ROUNDS,
+            "learning_rate": RATE,
+            "depth": 6,
+            "eval_metric": "NDCG:top=10;type=Exp",
+            "od_type": "Iter",
+            "od_wait": PATIENCE,
+            "random_seed": seed,
+            "thread_count": threads,
+            "verbose": False,
+            "allow_writing_files": False,
+        }
+    )
+    model.fit(pool(train), eval_set=pool(valid))
+    return model.predict(pool(test), thread_count=threads), int(model.tree_count_)
+
+
+def read_store(file: Path) -> dict[tuple[str, str, int, int], dict[str, Any]]:
+    """What was run, by (collection, system, split, seed); the last line wins."""
+    if not file.exists():
+        return {}
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    return {(r["set"], r["system"], r["split"], r["seed"]): r for r in records}
+
+
+def run(names: Sequence[str], sets: Sequence[str], seeds: int, threads: int, file: Path) -> None:
+    """Every run that the store does not hold yet, each appended as it ends."""
+    done = read_store(file)
+    for name in sets:
+        for split, (pool, test) in enumerate(SETS[name]()):
+            for seed in range(1, seeds + 1):
+                train, valid = held_out(pool, seed)
+                for system in names:
+                    if (name, system, split, seed) in done:
+                        continue
+                    started = time.perf_counter()
+                    scores, rounds = scores_of(system, train, valid, test, seed, threads)
+                    record = {
+                        "set": name, "system": system, "split": split, "seed": seed, "rounds": rounds,
+                        "seconds": round(time.perf_counter() - started, 2),
+                        "values": [round(float(v), 6) for v in NDCG.per_query(scores, test)],
+                    }  # fmt: skip
+                    with file.open("a") as out:
+                        out.write(json.dumps(record) + "\n")
+
+
+def per_query(store: Mapping[Any, Any], name: str, system: str, seeds: int) -> Any:
+    """NDCG@10 of each tested query, mean over the seeds, or None where a run is missing."""
+    splits = sorted({key[2] for key in store if key[0] == name})
+    parts = []
+    for split in splits:
+        runs = [store.get((name, system, split, seed)) for seed in range(1, seeds + 1)]
+        if any(one is None for one in runs):
+            return None
+        parts.append(np.mean([one["values"] for one in runs if one], axis=0))
+    return np.concatenate(parts) if parts else None
+
+
+def print_tables(names: Sequence[str], sets: Sequence[str], seeds: int, file: Path) -> None:
+    store = read_store(file)
+    for name in sets:
+        values = {system: per_query(store, name, system, seeds) for system in names}
+        values = {system: v for system, v in values.items() if v is not None}
+        peers = {system: v for system, v in values.items() if system in PEERS}
+        if not peers:
+            continue
+        best = max(peers, key=lambda system: float(peers[system].mean()))
+        queries = len(peers[best])
+        print(f"\n{name}: {queries} tested queries, {seeds} seeds; the best of the peers is {best}\n")
+        print("| | NDCG@10 | minus the best peer [95 %] | p | trees | seconds |\n|---|---|---|---|---|---|")
+        for system in sorted(values, key=lambda one: -values[one].mean()):
+            runs = [r for key, r in store.items() if key[:2] == (name, system)]
+            rounds, seconds = (np.median([r[field] for r in runs]) for field in ("rounds", "seconds"))
+            gap = values[system] - peers[best]
+            low, high = bootstrap_interval(gap)
+            p = paired_randomisation(values[system], peers[best])
+            difference = "" if system == best else f"{gap.mean():+.4f} [{low:+.4f}, {high:+.4f}] | {p:.2f}"
+            shown = f"**{system}**" if system == DEFAULT else system
+            print(
+                f"| {shown} | {values[system].mean():.4f} | {difference or ' | '} "
+                f"| {rounds:.0f} | {seconds:.1f} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--systems", default="*", help="a pattern, such as 'lightgbm lambda*'")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--store", type=Path, default=Path(os.environ.get("QUALITY_STORE", "quality.jsonl")))
+    parser.add_argument("--tables", action="store_true", help="print what the store holds, run nothing")
+    options = parser.parse_args()
+    sets = options.sets.split(",")
+    names = [name for name in systems() if fnmatch.fnmatch(name, options.systems)]
+    if not options.tables:
+        run(names, sets, options.seeds, options.threads, options.store)
+    print(
+        f"at most {ROUNDS} trees, rate {RATE}, early stopping {PATIENCE}, {LEAVES} leaves; "
+        + ", ".join(f"{name} {version(name)}" for name in ("lightgbm", "xgboost-cpu", "catboost"))
+        + f", Python {platform.python_version()}"
+    )
+    print_tables(names, sets, options.seeds, options.store)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""`rankwright objectives`: what can be trained on, what each is, and the loss doctor's certificate."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from ranking.cli.console import Json, show, show_json, table, waiting
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="One of the list, gumbel:NAME, or FILE.py.", show_default=False)
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A parameter, such as truncation=20."),
+]
+
+app = typer.Typer(help="List, explain and examine training objectives.", rich_markup_mode=None)
+
+_FACTS = ("family", "hessian", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
+
+
+@app.callback(invoke_without_command=True)
+def objectives(context: typer.Context, json: Json = False) -> None:
+    """List all objectives with formula, facts and source."""
+    if context.invoked_subcommand is not None:
+        return
+    from ranking.objectives import OBJECTIVES
+
+    if json:
+        show_json({"objectives": [_described(name, one) for name, one in OBJECTIVES.items()]})
+        return
+    rows = []
+    for name, one in OBJECTIVES.items():
+        changed = "".join(f", {key} {value}" for key, value in _changed(one).items())
+        rows.append(
+            f"{name}  ({one.family}, {one.hessian} hessian{changed})\n    {one.formula}\n    {one.source}"
+        )
+    show("\n".join(rows))
+    show("\ngumbel:NAME is any of them over perturbed scores; FILE.py one of your own.")
+
+
+@app.command("show")
+def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
+    """Say what one objective computes, and its parameters with their values."""
+    objective = _named(name, sets)
+    if json:
+        show_json(_described(name, objective) | {"documentation": _documentation(objective)})
+        return
+    rows = [[key, "none" if value is None else str(value)] for key, value in _parameters(objective).items()]
+    show(f"{name}\n\n{_documentation(objective)}\n\n{table(['parameter', 'value'], rows)}")
+    if objective.family == "pairwise":
+        import ranking.objectives.pairwise
+
+        show(f"\n{inspect.cleandoc(ranking.objectives.pairwise.__doc__ or '')}")
+
+
+@app.command("check")
+def check(name: Name, sets: Sets = None, json: Json = False) -> None:
+    """Examine one objective and print its certificate; exit code 5 where a check fails."""
+    from ranking.doctor import examine
+    from ranking.errors import CheckFailedError
+    from ranking.objectives import warm_up
+
+    objective = _named(name, sets)
+    with waiting("compiling the objective for this machine (kept on disk for later runs) ..."):
+        warm_up(objective)
+    certificate = examine(objective, name)
+    if json:
+        show_json(certificate.as_json())
+    else:
+        show(certificate.text())
+    if not certificate.passed:
+        raise CheckFailedError(f"{name} does not pass the loss doctor")
+
+
+def _named(name: str, sets: list[str] | None) -> Any:
+    """The objective with its `--set` parameters, which may be written as `train` has them."""
+    from ranking.config import TrainConfig
+    from ranking.objectives import objective_named
+
+    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
+    config = TrainConfig.load(None, {"objective": name}, written)
+    return objective_named(name, config.objective_parameters)
+
+
+def _parameters(objective: Any) -> dict[str, Any]:
+    from ranking.objectives import parameters_of
+
+    return parameters_of(objective)
+
+
+def _changed(objective: Any) -> dict[str, Any]:
+    """What sets a member apart from others of its class: metric map and the like."""
+    usual = _parameters(type(objective)())
+    return {key: value for key, value in _parameters(objective).items() if value != usual[key]}
+
+
+def _described(name: str, objective: Any) -> dict[str, Any]:
+    facts = {fact: getattr(objective, fact) for fact in _FACTS}
+    return {"name": name, **facts, "parameters": _parameters(objective)}
+
+
+def _documentation(objective: Any) -> str:
+    return inspect.getdoc(type(objective)) or ""
