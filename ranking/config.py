@@ -157,11 +157,19 @@ def _refused(name: str, value: Any, choices: Sequence[str]) -> UsageError:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return _with_none(tomllib.loads(file.read_text()))
     except OSError as error:
         raise UsageError(f"cannot read the config file {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
+
+
+def _with_none(nested: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: the word none stands for it, as in --set."""
+    return {
+        key: _with_none(value) if isinstance(value, dict) else None if value == "none" else value
+        for key, value in nested.items()
+    }
 
 
 def _merge(nested: dict[str, Any], changes: Mapping[str, Any]) -> None:

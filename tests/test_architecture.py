@@ -49,9 +49,14 @@ ROOMS: dict[str, set[str]] = {
         "rankers", "report", "training_report", "watch",
     },
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
+    "tuning": {
+        *DATA, "comparison", "config", "crossvalidation", "evaluation", "metrics", "objectives", "report",
+        "training",
+    },
     "cli": {
         *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "doctor", "evaluation",
         "letor", "metrics", "objectives", "predictions", "rankers", "registry", "tables", "training",
+        "tuning",
     },
 }  # fmt: skip
 
@@ -67,6 +72,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("service",),
     "typer": ("ranking.cli",),
     "pyarrow": ("ranking.tables",),
+    "optuna": ("ranking.tuning",),
 }
 
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

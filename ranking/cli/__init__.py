@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from ranking.cli import data, evaluate, models, objectives, train
+from ranking.cli import data, evaluate, models, objectives, train, tune
 from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 train.register(app)
+tune.register(app)
 evaluate.register(app)
 models.register(app)
 app.add_typer(data.app, name="data")

@@ -72,7 +72,8 @@ def register(app: typer.Typer) -> None:
     app.command("cv")(cv)
 
 
-def _config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
+def training_config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
+    """The run of these flags, over the file's, over the defaults; flags that are None were not given."""
     from ranking.config import TrainConfig
 
     return TrainConfig.load(
@@ -120,7 +121,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a ranker and write it, with a one-page report, as a model folder."""
-    settings = _config(
+    settings = training_config(
         config, sets, backend=backend, objective=objective, preset=preset, rounds=rounds, metric=metric,
         early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
     )  # fmt: skip
@@ -189,7 +190,7 @@ def cv(
     json: Json = False,
 ) -> None:
     """Cross-validate by query: each fold is tested once, and the fold before it stops the training."""
-    settings = _config(
+    settings = training_config(
         config, sets, backend=backend, objective=objective, preset=preset, rounds=rounds, metric=metric,
         early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
     )  # fmt: skip

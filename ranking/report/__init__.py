@@ -22,7 +22,7 @@ from ranking.report.charts import (
     score_ridges,
     text,
 )
-from ranking.report.style import CSS
+from ranking.report.frame import keys, page, section
 
 __all__ = ["Curve", "Estimate", "LabelScores", "MetricRow", "Report", "ScoreDistribution", "render"]
 
@@ -113,48 +113,20 @@ class Report:
 
 def render(report: Report) -> str:
     """The whole page as HTML text, to be written as UTF-8."""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{text(report.title)}</title>
-<style>{CSS}</style>
-</head>
-<body>
-<header>
-<h1>{text(report.title)}</h1>
-{_pairs(report.summary, "facts")}
-</header>
-<main>
-{_section("Quality on held-out queries", _metric_table(report))}
+    return page(
+        report.title,
+        report.summary,
+        f"""{section("Quality on held-out queries", _metric_table(report))}
 <div class="pair">
-{_section("Learning curve", _curve_part(report))}
-{_section("Scores by label", _distribution_part(report))}
+{section("Learning curve", _curve_part(report))}
+{section("Scores by label", _distribution_part(report))}
 </div>
 <div class="pair">
-{_section("Feature importance", _importance_part(report))}
-{_section("Configuration", _keys(report.config, "keys", "No configuration was recorded."))}
+{section("Feature importance", _importance_part(report))}
+{section("Configuration", keys(report.config, "keys", "No configuration was recorded."))}
 </div>
-{_section("Data", _keys(report.fingerprints, "keys prints", "No fingerprint of the data was recorded."))}
-</main>
-</body>
-</html>
-"""
-
-
-def _section(heading: str, body: str) -> str:
-    return f"<section>\n<h2>{text(heading)}</h2>\n{body}\n</section>"
-
-
-def _pairs(facts: Sequence[tuple[str, str]], kind: str) -> str:
-    rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in facts)
-    return f'<dl class="{kind}">{rows}</dl>' if rows else ""
-
-
-def _keys(facts: Sequence[tuple[str, str]], kind: str, otherwise: str) -> str:
-    return _pairs(facts, kind) or f"<p>{otherwise}</p>"
+{section("Data", keys(report.fingerprints, "keys prints", "No fingerprint of the data was recorded."))}""",
+    )
 
 
 def _metric_table(report: Report) -> str:

@@ -59,8 +59,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def learning_curves(curves: Sequence[Curve], metric: str, best_round: int | None) -> str:
-    """Lines over rounds, their values at the best round beside them; empty without a finite point."""
+def learning_curves(curves: Sequence[Curve], metric: str, best_round: int | None, unit: str = "round") -> str:
+    """Lines over rounds (or trials: `unit`), their values at the best one beside them; empty without a
+    finite point."""
     lines = [line for curve in curves if len((line := _finite(curve)).rounds)][:_SERIES]
     if not lines:
         return ""
@@ -70,20 +71,22 @@ def learning_curves(curves: Sequence[Curve], metric: str, best_round: int | None
     down = _Scale(*_widened(lowest, highest, 0.06), _CURVE_HEIGHT - _BOTTOM, _TOP)
     if best_round is not None and not across.low <= best_round <= across.high:
         best_round = None
-    parts = [*_value_axis(down, metric), *_round_axis(across), *_best_mark(across, best_round)]
+    parts = [*_value_axis(down, metric), *_round_axis(across, unit), *_best_mark(across, best_round)]
     ends = []
     for series, line in enumerate(lines):
         at = _nearest(line.rounds, best_round)
         parts += _series(line, series, at, across, down)
         ends.append((down(line.values[-1]), series, f"{_short(line.name, 8)} {number(line.values[at])}"))
     parts += _end_labels(ends)
-    where = f"at the best round, {best_round}" if best_round is not None else "at the last round"
+    where = f"at the best {unit}, {best_round}" if best_round is not None else f"at the last {unit}"
     told = "; ".join(f"{label} {where}" for _, _, label in ends)
-    return _svg(f"{metric} by round", told, _CURVE_HEIGHT, parts)
+    return _svg(f"{metric} by {unit}", told, _CURVE_HEIGHT, parts)
 
 
-def importance_bars(shares: Sequence[tuple[str, float]]) -> str:
-    """One bar a feature, longest first as given; shares are of the total gain (0 to 1)."""
+def importance_bars(
+    shares: Sequence[tuple[str, float]], title: str = "Share of the total gain by feature"
+) -> str:
+    """One bar a feature (or what the title says), longest first as given; shares from 0 to 1."""
     longest = max(share for _, share in shares)
     room = WIDTH - _LABEL_WIDTH - 56
     parts = []
@@ -98,7 +101,7 @@ def importance_bars(shares: Sequence[tuple[str, float]]) -> str:
         parts.append(_rect(_LABEL_WIDTH, top + 3, length, _ROW - 6, "bar"))
         parts.append(_label(_LABEL_WIDTH + length + 6, top + 14, f"{100 * share:.1f} %", "tick"))
     told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares[:5])
-    return _svg("Share of the total gain by feature", f"Largest: {told}", len(shares) * _ROW + 2, parts)
+    return _svg(title, f"Largest: {told}", len(shares) * _ROW + 2, parts)
 
 
 def score_ridges(edges: Sequence[float], rows: Sequence[LabelScores]) -> str:
@@ -206,7 +209,7 @@ def _value_axis(down: _Scale, metric: str) -> list[str]:
     return parts
 
 
-def _round_axis(across: _Scale) -> list[str]:
+def _round_axis(across: _Scale, unit: str) -> list[str]:
     floor = _CURVE_HEIGHT - _BOTTOM
     parts = [_line(_LEFT, floor, WIDTH - _RIGHT, floor, "axis")]
     whole = sorted({round(v) for v in ticks(across.low, across.high)})
@@ -215,7 +218,7 @@ def _round_axis(across: _Scale) -> list[str]:
         for value in whole
         if across.low <= value <= across.high
     ]
-    parts.append(_label((across.start + across.stop) / 2, floor + 36, "round", "unit", "middle"))
+    parts.append(_label((across.start + across.stop) / 2, floor + 36, unit, "unit", "middle"))
     return parts
 
 

@@ -1,0 +1,170 @@
+"""`rankwright tune`."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ranking.cli.console import DataFiles, Json, Regroup, end_progress, load, say, show, show_json
+from ranking.cli.train import (
+    Backend,
+    ConfigFile,
+    EarlyStopping,
+    MetricName,
+    MissingPolicy,
+    Preset,
+    Quiet,
+    Rounds,
+    Seed,
+    Sets,
+    Threads,
+    training_config,
+)
+from ranking.errors import UsageError
+
+if TYPE_CHECKING:
+    from ranking.config import TrainConfig
+    from ranking.tuning import TuneResult
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_PLAIN_EVERY_SECONDS = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command("tune")(tune)
+
+
+def tune(
+    data: DataFiles,
+    out: Annotated[Path, typer.Option("--out", help="Folder for best.toml, the report and the study.")],
+    objective: Annotated[
+        str | None,
+        typer.Option(help="Names with commas between.  [lambdarank, ranknet, xendcg and others]"),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Configurations to try, over all processes.  [50]")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="Stop after this: 90s, 10m, 2h.")
+    ] = None,
+    folds: Annotated[
+        str, typer.Option(help="A number; `files`: each DATA file is a fold; or a file of `QUERY<TAB>FOLD`.")
+    ] = "3",
+    study: Annotated[
+        Path | None, typer.Option(help="SQLite file to share or resume.  [OUT/study.db]", show_default=False)
+    ] = None,
+    backend: Backend = None,
+    preset: Preset = None,
+    sets: Sets = None,
+    rounds: Rounds = None,
+    metric: MetricName = None,
+    early_stopping: EarlyStopping = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+    missing: MissingPolicy = None,
+    regroup: Regroup = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Search for a better configuration by cross-validation over queries (give no test queries).
+
+    The same command goes on after a kill; run in several terminals they share the search. What --set or
+    --config fixes is not searched.
+    """
+    start = training_config(
+        config, sets, backend=backend, preset=preset, rounds=rounds, metric=metric,
+        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+        objective=None if objective is None else objective.split(",")[0],
+    )  # fmt: skip
+    seconds = None if budget is None else _seconds(budget)
+    if trials is None and seconds is None:
+        trials = 50
+    space = _space(start, objective, named=objective is not None or config is not None)
+    from ranking.crossvalidation import folds_from
+    from ranking.tuning import tune as run
+
+    parts = [load([file], missing=start.missing, regroup=regroup) for file in data]
+    try:
+        result = run(
+            space,
+            folds_from(parts, folds, start),
+            out,
+            trials=trials,
+            seconds=seconds,
+            study_file=study,
+            progress=None if quiet else _progress(start.metric),
+        )
+    finally:
+        end_progress(quiet)
+    if json:
+        show_json(result.as_json())
+    else:
+        show(_summary(result, out))
+    if result.interrupted:
+        say("interrupted: the same command goes on with the search")
+        raise typer.Exit(130)
+
+
+def _space(start: TrainConfig, objective: str | None, *, named: bool) -> Any:
+    from ranking.tuning.space import OBJECTIVES, Space
+
+    if objective is not None:
+        return Space(start, tuple(name.strip() for name in objective.split(",")))
+    return Space(start, (start.objective,) if named or start.objective_parameters else OBJECTIVES)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or float(found[1]) == 0:
+        raise UsageError(f"--time takes a duration such as 90s, 10m or 2h, got {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _progress(metric: str) -> Any:
+    """One rewritten line on a terminal, else a line now and then."""
+    terminal = sys.stderr.isatty()
+    started, last = time.monotonic(), [-_PLAIN_EVERY_SECONDS]
+
+    def report(
+        ended: int, of: int | None, fold: int, folds: int, best: float | None, left: float | None
+    ) -> None:
+        now = time.monotonic()
+        if not terminal and now - last[0] < _PLAIN_EVERY_SECONDS:
+            return
+        last[0] = now
+        if of and ended and left is None:
+            left = (now - started) / ended * (of - ended)
+        parts = [f"trial {ended + 1}{f'/{of}' if of else ''}", f"fold {fold + 1}/{folds}"]
+        if best is not None:
+            parts.append(f"best {metric} {best:.4f}")
+        if left is not None:
+            parts.append(f"about {max(left, 0):.0f} s left")
+        text = "  ".join(parts)
+        if terminal:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+        else:
+            say(text)
+
+    return report
+
+
+def _summary(result: TuneResult, out: Path) -> str:
+    metric, found = result.best_config.metric, result.difference()
+    pruned = sum(trial.state == "pruned" for trial in result.trials)
+    lines = [f"{len(result.trials)} trials ({pruned} pruned) in {result.seconds:.0f} s"]
+    lines.append(f"  best     {metric} {result.best.value:.4f}  (trial {result.best.number})")
+    if result.default is not None:
+        lines.append(f"  default  {metric} {result.default.value:.4f}")
+    if found is not None:
+        low, high = found["interval"]
+        lines.append(f"  gain     {found['mean']:+.4f} [{low:+.4f}, {high:+.4f}]  p {found['p']:.3f}")
+    lines.append(f"config  {out / 'best.toml'}   (rankwright train DATA --config {out / 'best.toml'} ...)")
+    lines.append(f"report  {out / 'report.html'}")
+    return "\n".join(lines)
