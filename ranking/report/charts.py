@@ -71,7 +71,7 @@ def learning_curves(curves: Sequence[Curve], metric: str, best_round: int | None
     down = _Scale(*_widened(lowest, highest, 0.06), _CURVE_HEIGHT - _BOTTOM, _TOP)
     if best_round is not None and not across.low <= best_round <= across.high:
         best_round = None
-    parts = [*_value_axis(down, metric), *_round_axis(across, unit), *_best_mark(across, best_round)]
+    parts = [*_value_axis(down, metric), *_round_axis(across, unit), *_best_mark(across, best_round, unit)]
     ends = []
     for series, line in enumerate(lines):
         at = _nearest(line.rounds, best_round)
@@ -166,7 +166,7 @@ def _series(line: Curve, series: int, at: int, across: _Scale, down: _Scale) -> 
     ]
 
 
-def _best_mark(across: _Scale, best_round: int | None) -> list[str]:
+def _best_mark(across: _Scale, best_round: int | None, unit: str) -> list[str]:
     if best_round is None:
         return []
     x = across(best_round)
@@ -177,7 +177,7 @@ def _best_mark(across: _Scale, best_round: int | None) -> list[str]:
         _label(
             max(x, _LEFT + 90) if anchor == "start" else x,
             _TOP - 8,
-            f"best round {best_round:,}",
+            f"best {unit} {best_round:,}",
             anchor=anchor,
         ),
     ]

@@ -17,6 +17,7 @@ class TrialRow:
 
     number: int
     state: str
+    folds: int
     value: float | None
     is_default: bool
     seconds: float
@@ -73,7 +74,7 @@ def _table(report: SearchReport) -> str:
     shown = ranked[:_MOST_ROWS]
     rows = "".join(
         f'<tr><th scope="row">{row.number}{" (default)" if row.is_default else ""}</th>'
-        f"<td>{'' if row.value is None else number(row.value)}</td><td>{text(row.state)}</td>"
+        f"<td>{'' if row.value is None else number(row.value)}</td><td>{text(_state(row))}</td>"
         f"<td>{row.seconds:.1f}</td><td>{text(row.choices)}</td></tr>"
         for row in shown
     )
@@ -86,3 +87,7 @@ def _table(report: SearchReport) -> str:
         '<div class="scroll" role="region" aria-label="Trials" tabindex="0"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}"
     )
+
+
+def _state(row: TrialRow) -> str:
+    return f"pruned after fold {row.folds}" if row.state == "pruned" else row.state

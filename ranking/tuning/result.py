@@ -37,6 +37,8 @@ class Trial:
     """complete, pruned or failed"""
     value: float | None
     """mean over the queries of all folds; of a pruned one over the folds it saw"""
+    folds: int
+    """how many were measured"""
     choices: Mapping[str, Any]
     rounds: Sequence[int]
     seconds: float
@@ -149,7 +151,7 @@ class TuneResult:
             summary=summary,
             metric=metric,
             trials=[
-                TrialRow(t.number, t.state, t.value, t.is_default, t.seconds, _written(t.choices))
+                TrialRow(t.number, t.state, t.folds, t.value, t.is_default, t.seconds, _written(t.choices))
                 for t in self.trials
             ],
             best=self.best.number,
@@ -188,6 +190,7 @@ def _trial(one: optuna.trial.FrozenTrial) -> Trial:
         number=one.number,
         state={"FAIL": "failed"}.get(one.state.name, one.state.name.lower()),
         value=value,
+        folds=len(one.intermediate_values),
         choices=one.params,
         rounds=one.user_attrs.get("rounds", []),
         seconds=one.duration.total_seconds() if one.duration else 0.0,
@@ -198,7 +201,8 @@ def _trial(one: optuna.trial.FrozenTrial) -> Trial:
 
 def _row(trial: Trial) -> dict[str, Any]:
     return {
-        "trial": trial.number, "state": trial.state, "value": trial.value, "default": trial.is_default,
+        "trial": trial.number, "state": trial.state, "folds": trial.folds, "value": trial.value,
+        "default": trial.is_default,
         "rounds": list(trial.rounds), "seconds": round(trial.seconds, 3), "choices": dict(trial.choices),
     }  # fmt: skip
 
