@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ranking.cpus import available_cpus
 from ranking.errors import UsageError, unknown_name
+from ranking.presets import PRESETS
 
 if TYPE_CHECKING:
     from ranking.dataset import Missing
@@ -34,17 +35,6 @@ _OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
     # XGBoost's own ranking objectives double the hessian: with the same here, a rate means the same step.
     "xgboost": {"hessian_scale": 2.0}
 }
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "standard": {"lightgbm": {}, "xgboost": {}},
-    # A quarter of the bins and half the features a tree: a third of the time at the same quality on what we
-    # measured (benchmarks/objectives.py). Columns are drawn, so that --resume starts over.
-    "fast": {
-        "lightgbm": {"max_bin": 63, "feature_fraction": 0.5},
-        "xgboost": {"max_bin": 63, "colsample_bytree": 0.5},
-    },
-}
-"""Booster parameters of each preset, below those given by name."""
-
 _CHOICES = {
     "preset": tuple(PRESETS),
     "backend": ("lightgbm", "xgboost"),
@@ -59,7 +49,10 @@ class TrainConfig:
     """Everything that decides what a training run gives, but the data.
 
     backend            "lightgbm" or "xgboost"
-    preset             "standard", or "fast": fewer bins and half the features a tree
+    preset             "standard"; "fast": fewer bins, features and documents a tree; "plain": nothing drawn,
+                       the trees the booster grows by itself (`ranking.presets`)
+    query_fraction     share of the training queries, drawn anew for each tree, that it learns from; None is
+                       the preset's. Only for Rankwright's objectives
     objective          a name of `ranking.objectives.OBJECTIVES`, `gumbel:NAME` for it over perturbed scores,
                        or a file `FILE.py`; `builtin` is the booster's own LambdaMART, `builtin:NAME` any
                        other of its own objectives
@@ -77,12 +70,13 @@ class TrainConfig:
 
     backend: str = "lightgbm"
     preset: str = "standard"
+    query_fraction: float | None = None
     objective: str = "lambdarank"
     objective_parameters: Mapping[str, Any] = field(default_factory=dict)
     booster: Mapping[str, Any] = field(default_factory=dict)
     rounds: int = 500
     metric: str = "ndcg@10"
-    early_stopping: int = 50
+    early_stopping: int = 100
     valid_fraction: float = 0.2
     seed: int = 1
     threads: int = field(default_factory=available_cpus)
@@ -105,6 +99,9 @@ class TrainConfig:
                 raise UsageError(f"{name} must be an integer of at least {least}, below 2^31, got {value!r}")
         if not (isinstance(self.valid_fraction, int | float) and 0 <= self.valid_fraction < 1):
             raise UsageError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
+        share = self.query_fraction
+        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
+            raise UsageError(f"query_fraction must be above 0 and at most 1, got {share!r}")
         if not (isinstance(self.checkpoint_seconds, int | float) and self.checkpoint_seconds >= 0):
             raise UsageError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds!r}")
         if self.builtin is not None and self.objective_parameters:
@@ -122,7 +119,15 @@ class TrainConfig:
     @property
     def booster_settings(self) -> dict[str, Any]:
         """The booster's parameters: the preset's, then what was asked for."""
-        return {**PRESETS[self.preset][self.backend], **self.booster}
+        return {**PRESETS[self.preset].booster.get(self.backend, {}), **self.booster}
+
+    @property
+    def queries_a_tree(self) -> float:
+        """The share of the queries each tree learns from; the boosters' own objectives know no such thing."""
+        if self.builtin is not None:
+            return 1.0
+        given = self.query_fraction
+        return float(PRESETS[self.preset].query_fraction if given is None else given)
 
     @property
     def objective_settings(self) -> dict[str, Any]:
@@ -137,7 +142,11 @@ class TrainConfig:
         parameters = plain.pop("objective_parameters")
         if self.builtin is None:
             parameters = parameters_of(objective_named(self.objective, self.objective_settings))
-        return plain | {"objective": {"name": self.objective, **parameters}, "booster": self.booster_settings}
+        return plain | {
+            "query_fraction": self.queries_a_tree,
+            "objective": {"name": self.objective, **parameters},
+            "booster": self.booster_settings,
+        }
 
     @classmethod
     def load(

@@ -239,6 +239,7 @@ def _boosted(
         if builtin is None
         else builtin or BUILTIN[config.backend],
         booster=config.booster_settings,
+        query_fraction=config.queries_a_tree,
         rounds=config.rounds,
         seed=config.seed,
         threads=config.threads,

@@ -61,6 +61,8 @@ class Job:
     watch: Watch
     start: bytes | None = None
     """a snapshot to continue from"""
+    query_fraction: float = 1.0
+    """share of the queries, drawn for each round, that an objective of ours gives a gradient"""
 
 
 def refuse_ours(booster: Mapping[str, Any]) -> None:
@@ -82,10 +84,10 @@ def watched_gradients(job: Job, first_round: int) -> Callable[[Any, Any], tuple[
     """
     assert not isinstance(job.objective, str)
     gradients = job.objective.prepare(job.train, job.threads, first_round)
-    first = True
+    first, number = True, first_round
 
     def objective(scores: Any, _: Any) -> tuple[Any, Any]:
-        nonlocal first
+        nonlocal first, number
         job.watch.see_train_scores(scores)
         with np.errstate(over="ignore"):
             gradient, hessian = (part.astype(np.float32, copy=False) for part in gradients(scores))
@@ -102,9 +104,24 @@ def watched_gradients(job: Job, first_round: int) -> Callable[[Any, Any], tuple[
                 "that this objective compares, so there is nothing to learn"
             )
         first = False
-        return gradient, hessian
+        number += 1
+        return _of_drawn_queries(job, number, gradient, hessian)
 
     return objective
+
+
+def _of_drawn_queries(job: Job, number: int, gradient: Any, hessian: Any) -> tuple[Any, Any]:
+    """Both with zeros outside the queries drawn for this round, by seed and round alone."""
+    if job.query_fraction >= 1:
+        return gradient, hessian
+    sizes = job.train.sizes
+    chosen = np.zeros(len(sizes), np.float32)
+    count = max(1, round(job.query_fraction * len(sizes)))
+    chosen[np.random.default_rng([job.seed, number]).permutation(len(sizes))[:count]] = 1
+    drawn = np.repeat(chosen, sizes)
+    kept = gradient * drawn
+    # Of few queries those drawn may hold nothing to learn; a tree without a split would end the training.
+    return (kept, hessian * drawn) if kept.any() else (gradient, hessian)
 
 
 def filled(features: Float32, missing: Missing) -> Float32:

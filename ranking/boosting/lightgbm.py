@@ -29,13 +29,19 @@ _LABEL_LIMIT = 30
 
 _NOT_SAMPLED = {
     **dict.fromkeys(("bagging_fraction", "pos_bagging_fraction", "neg_bagging_fraction"), 1.0),
-    **dict.fromkeys(("feature_fraction", "feature_fraction_bynode"), 1.0),
+    "feature_fraction": 1.0,
     "boosting": "gbdt",
     "data_sample_strategy": "bagging",
-    "extra_trees": False,
     "cegb_penalty_feature_coupled": "",
     "cegb_penalty_feature_lazy": "",
     "use_quantized_grad": False,
+}
+
+
+_RESEEDED = {
+    # What is drawn anew at each split, and by which seed.
+    "extra_trees": (False, "extra_seed"),
+    "feature_fraction_bynode": (1.0, "feature_fraction_seed"),
 }
 
 
@@ -152,7 +158,7 @@ def boost(job: Job) -> bytes:
             valid_sets=None if valid is None else [valid],
             feval=None if valid is None else keep_scores,
             init_model=None if job.start is None else lightgbm.Booster(model_str=job.start.decode()),
-            callbacks=[after_round],
+            callbacks=[after_round, *_reseeding(job)],
             keep_training_booster=True,
         )
     except lightgbm.basic.LightGBMError as error:
@@ -161,6 +167,22 @@ def boost(job: Job) -> bytes:
             "there may be fewer documents than booster.min_data_in_leaf, or every feature is constant"
         ) from error
     return _bytes(model, job.rounds)
+
+
+def _reseeding(job: Job) -> list[Any]:
+    """A callback that seeds each round's draws by seed and round, so that a continued run draws the same."""
+    own = job.objective if isinstance(job.objective, str) else None
+    given = canonical(job.booster)
+    seeds = [seed for name, (still, seed) in _RESEEDED.items() if given.get(name, still) != still]
+    if not seeds or stateful(job.booster, own) is not None:
+        return []
+
+    def before_round(env: Any) -> None:
+        drawn = np.random.SeedSequence([job.seed, env.iteration]).generate_state(len(seeds)) >> 1
+        env.model.reset_parameter(dict(zip(seeds, drawn.tolist(), strict=True)))
+
+    before_round.before_iteration = True  # type: ignore[attr-defined]  # how LightGBM tells callbacks apart
+    return [before_round]
 
 
 def _dataset(data: RankingDataset, settings: Mapping[str, Any], *, grouped: bool) -> Any:

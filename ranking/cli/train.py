@@ -36,7 +36,8 @@ ObjectiveName = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="standard, or fast: a third of the time, about the same ranker.  [standard]", show_default=False
+        help="standard; fast: a third of the time; plain: the booster's own trees.  [standard]",
+        show_default=False,
     ),
 ]
 Sets = Annotated[
@@ -53,7 +54,7 @@ MetricName = Annotated[
 ]
 EarlyStopping = Annotated[
     int | None,
-    typer.Option(help="Rounds without a better value before stopping; 0 never.  [50]", show_default=False),
+    typer.Option(help="Rounds without a better value before stopping; 0 never.  [100]", show_default=False),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="The same seed and threads give the same bytes.  [1]", show_default=False)

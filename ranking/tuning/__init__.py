@@ -103,6 +103,7 @@ def _identity(space: Space, folds: Folds) -> dict[str, Any]:
     """What makes two trials' values comparable."""
     config = space.start.resolved()
     fixed = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    fixed["query_fraction"] = space.start.query_fraction
     return {
         **fixed,
         "objectives": list(space.objectives),

@@ -80,6 +80,7 @@ BOOSTER: dict[str, dict[str, tuple[Range, Any]]] = {
         "min_data_in_leaf": (Whole(5, 200), 20),
         "lambda_l2": (_PENALTY, 0.0),
         "feature_fraction_bynode": (Share(0.2), 1.0),
+        "extra_trees": (OneOf([False, True]), False),
     },
     "xgboost": {
         "max_leaves": (Whole(7, 127), 31),
@@ -92,6 +93,8 @@ BOOSTER: dict[str, dict[str, tuple[Range, Any]]] = {
 }
 
 TRUNCATION = OneOf([5, 10, 20, 30, 50, 100, ALL_PAIRS])
+
+QUERIES = "query_fraction"
 
 OBJECTIVES = ("lambdarank", "ranknet", "xendcg", "lambdarank_map", "gumbel:lambdarank")
 """What is tried where no objective is named."""
@@ -122,7 +125,10 @@ class Space:
 
     def default(self) -> dict[str, Any]:
         """The choices that stand for `start` with the first of the objectives."""
-        choices = {name: default for name, (_, default) in self._booster().items()}
+        preset = self.start.booster_settings
+        choices = {name: preset.get(name, default) for name, (_, default) in self._booster().items()}
+        if self.start.query_fraction is None:
+            choices[QUERIES] = self.start.queries_a_tree
         name = self.objectives[0]
         if len(self.objectives) > 1:
             choices["objective"] = name
@@ -140,17 +146,20 @@ class Space:
         if self._truncates(objective):
             count = TRUNCATION.suggest(trial, f"truncation of {objective}")
             parameters["truncation"] = None if count == ALL_PAIRS else count
+        share = self.start.query_fraction
         return dataclasses.replace(
             self.start,
+            query_fraction=Share(0.3).suggest(trial, QUERIES) if share is None else share,
             objective=objective,
             objective_parameters=parameters,
-            booster={**self.start.booster_settings, **chosen},
+            booster={**self.start.booster, **chosen},
         )
 
     def _booster(self) -> Mapping[str, tuple[Range, Any]]:
         """Searched booster parameters: all that were not given."""
-        given = self.start.booster_settings
-        return {key: facts for key, facts in BOOSTER[self.start.backend].items() if key not in given}
+        return {
+            key: facts for key, facts in BOOSTER[self.start.backend].items() if key not in self.start.booster
+        }
 
     def _truncates(self, objective: str) -> bool:
         """Is the truncation of this objective searched? Where it has one that can be chosen freely."""

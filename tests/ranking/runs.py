@@ -25,7 +25,9 @@ _FEW = {"lightgbm": {"min_data_in_leaf": 5, "num_leaves": 7}, "xgboost": {"max_l
 def quick(backend: str = "lightgbm", **changes: Any) -> TrainConfig:
     """A run of a few small trees that never stops early."""
     booster = _FEW[backend] | changes.pop("booster", {})
-    plain: dict[str, Any] = {"rounds": ROUNDS, "early_stopping": 0, "threads": 1, "checkpoint_seconds": 0}
+    plain: dict[str, Any] = {
+        "preset": "plain", "rounds": ROUNDS, "early_stopping": 0, "threads": 1, "checkpoint_seconds": 0,
+    }  # fmt: skip
     return TrainConfig(**(plain | {"backend": backend, "booster": booster} | changes))
 
 
@@ -36,7 +38,7 @@ def flags(config: TrainConfig) -> list[str]:
         "valid_fraction": config.valid_fraction,
         **{f"booster.{name}": value for name, value in config.booster.items()},
     }
-    named = ("backend", "objective", "rounds", "early_stopping", "seed", "threads", "missing")
+    named = ("backend", "preset", "objective", "rounds", "early_stopping", "seed", "threads", "missing")
     return [
         *(word for name in named for word in (f"--{name.replace('_', '-')}", str(getattr(config, name)))),
         *(word for name, value in sets.items() for word in ("--set", f"{name}={value}")),

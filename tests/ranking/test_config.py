@@ -33,7 +33,7 @@ def test_the_defaults_are_a_run() -> None:
 def test_the_file_wins_over_defaults_flags_over_the_file_and_set_over_flags(tmp_path: Path) -> None:
     file = toml(tmp_path, "rounds = 10\nseed = 20\nthreads = 3\n")
     config = TrainConfig.load(file, {"seed": 21, "threads": 4}, ["threads=5"])
-    assert (config.early_stopping, config.rounds, config.seed, config.threads) == (50, 10, 21, 5)
+    assert (config.early_stopping, config.rounds, config.seed, config.threads) == (100, 10, 21, 5)
 
 
 def test_the_last_of_two_sets_wins() -> None:
@@ -202,7 +202,8 @@ def test_the_resolved_run_written_as_toml_is_the_same_run(tmp_path: Path, sets: 
     config = TrainConfig.load(sets=sets)
     again = TrainConfig.load(toml(tmp_path, as_toml(config.resolved())))
     assert again.resolved() == config.resolved()
-    assert replace(again, objective_parameters={}) == replace(config, objective_parameters={})
+    spelled_out = {"objective_parameters": {}, "booster": {}, "query_fraction": None}
+    assert replace(again, **spelled_out) == replace(config, **spelled_out)
 
 
 def test_the_resolved_run_spells_out_every_parameter_of_the_objective() -> None:

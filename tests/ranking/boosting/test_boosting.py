@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.boosting import KINDS, Job, boost, stateful
+from ranking.boosting import BUILTIN, KINDS, Job, boost, stateful
+from ranking.boosting.job import watched_gradients
 from ranking.errors import DataError, UsageError
 from ranking.metrics import Metric
 from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
+from ranking.presets import PRESETS
 from tests.lists import one_list, random_lists
 
 BACKENDS = ["lightgbm", "xgboost"]
@@ -161,19 +163,70 @@ def test_training_does_not_depend_on_row_order(backend: str, lists: Any) -> None
     assert results[0] == pytest.approx(results[1], abs=1e-5)
 
 
+RESUMABLE: dict[str, Any] = {
+    "lambdarank": OBJECTIVES["lambdarank"],
+    "gumbel:lambdarank": objective_named("gumbel:lambdarank"),
+    "xendcg": OBJECTIVES["xendcg"],
+    "unbiased_lambdarank": objective_named("unbiased_lambdarank", {"positions": "rows"}),
+    "builtin": None,
+}
+
+
 @both
-def test_a_continued_run_is_the_same_bytes(backend: str, lists: Any) -> None:
-    """Stopping after 7 rounds and continuing to 20 writes the model of an unbroken run."""
-    objective, valid = OBJECTIVES["lambdarank"], random_lists(seed=1, features=6)
+@pytest.mark.parametrize("preset", ["standard", "plain"])
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_a_continued_run_is_the_same_bytes(backend: str, name: str, preset: str, lists: Any) -> None:
+    """Stopping after 7 rounds and continuing to 20 writes the model of an unbroken run, draws and all."""
+    shared: dict[str, Any] = {
+        "valid": random_lists(seed=1, features=6),
+        "booster": SMALL[backend] | PRESETS[preset].booster.get(backend, {}),
+        "query_fraction": PRESETS[preset].query_fraction if name != "builtin" else 1.0,
+    }
+    objective = RESUMABLE[name] or BUILTIN[backend]
+    assert stateful(backend, shared["booster"], None if RESUMABLE[name] else objective) is None
     whole = Silent()
-    full = boost(backend, job(backend, lists, objective, valid=valid, watch=whole))
+    full = boost(backend, job(backend, lists, objective, watch=whole, **shared))
     part = Silent(stop_after=7)
-    boost(backend, job(backend, lists, objective, valid=valid, watch=part))
+    boost(backend, job(backend, lists, objective, watch=part, **shared))
     rest = Silent()
-    continued = boost(backend, job(backend, lists, objective, valid=valid, watch=rest, start=part.snapshot))
+    continued = boost(backend, job(backend, lists, objective, watch=rest, start=part.snapshot, **shared))
     assert continued == full
     assert rest.rounds == list(range(8, 21))
     assert (rest.valid[-1] == whole.valid[-1]).all()
+
+
+@both
+def test_each_tree_learns_from_its_share_of_the_queries(backend: str, lists: Any) -> None:
+    """Draws differ from round to round and by seed; all queries are the plain run."""
+    seen: list[Any] = []
+    objective = replace(OBJECTIVES["ranknet"])
+    gradients = watched_gradients(job(backend, lists, objective, query_fraction=0.5), 0)
+    scores = np.random.default_rng(0).normal(size=lists.document_count)
+    for _ in range(3):
+        gradient, hessian = gradients(scores, None)
+        live = np.add.reduceat(np.abs(gradient), lists.offsets[:-1]) > 0
+        assert (live == (np.add.reduceat(hessian, lists.offsets[:-1]) > 0)).all()
+        assert 0 < live.sum() <= 0.5 * lists.query_count
+        seen.append(live)
+    assert not (seen[0] == seen[1]).all()
+    assert not (seen[1] == seen[2]).all()
+    later, _ = watched_gradients(job(backend, lists, objective, query_fraction=0.5), 2)(scores, None)
+    assert ((np.add.reduceat(np.abs(later), lists.offsets[:-1]) > 0) == seen[2]).all()
+    runs = [boost(backend, job(backend, lists, objective, query_fraction=share)) for share in (1.0, 0.5)]
+    assert runs[0] == boost(backend, job(backend, lists, objective))
+    assert runs[0] != runs[1]
+
+
+def test_drawn_queries_with_nothing_to_learn_do_not_end_the_training() -> None:
+    """Of 20 queries one holds a pair: each round learns from it, drawn or not."""
+    data = random_lists(queries=20, longest=6, grades=1, seed=4)
+    labels = np.array(data.labels)
+    labels[:2], offsets = [1, 0], data.offsets
+    assert offsets[1] >= 2
+    gradients = watched_gradients(
+        job("lightgbm", replace(data, labels=labels), OBJECTIVES["ranknet"], query_fraction=0.1), 0
+    )
+    assert all(gradients(np.zeros(data.document_count), None)[0].any() for _ in range(10))
 
 
 @both
@@ -308,6 +361,8 @@ def test_labels_lightgbm_cannot_take_are_named() -> None:
         ("lightgbm", {"subsample": 0.5}, "booster.bagging_fraction"),
         ("lightgbm", {"boosting": "dart"}, "booster.boosting"),
         ("lightgbm", {"num_leaves": 9}, None),
+        ("lightgbm", {"extra_trees": True, "feature_fraction_bynode": 0.5}, None),
+        ("lightgbm", {"feature_fraction": 0.5}, "booster.feature_fraction"),
         ("xgboost", {"colsample_bynode": 0.5}, "booster.colsample_bynode"),
         ("xgboost", {"eta": 0.5}, None),
     ],

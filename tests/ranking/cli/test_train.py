@@ -71,7 +71,8 @@ def test_files_of_two_formats_are_refused(cli: Cli, tmp_path: Path, judged: Path
 
 def test_the_config_file_lies_under_the_flags(cli: Cli, tmp_path: Path, judged: Path) -> None:
     (tmp_path / "run.toml").write_text(
-        'rounds = 9\nobjective = "ranknet"\nearly_stopping = 0\n[booster]\nmin_data_in_leaf = 5\n'
+        'rounds = 9\nobjective = "ranknet"\nearly_stopping = 0\npreset = "plain"\n'
+        "[booster]\nmin_data_in_leaf = 5\n"
     )
     run = ["train", judged, "--out", tmp_path / "model", "--config", tmp_path / "run.toml", "--json"]
     found = cli(*run, "--rounds", 2, "--set", "booster.num_leaves=3").json

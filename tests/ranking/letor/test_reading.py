@@ -191,7 +191,9 @@ NUMBERS = st.one_of(
     st.floats(min_value=-1e-37, max_value=1e-37).map(lambda x: f"{x:.9e}"),
     st.integers(-(10**30), 10**30).map(str),
     st.decimals(-1000, 1000, places=12).map(lambda d: f"{d:f}"),
-    st.from_regex(r"[+-]?([0-9]{1,25}\.?[0-9]{0,25}|\.[0-9]{1,25})([eE][+-]?0?[0-9])?", fullmatch=True),
+    st.from_regex(
+        r"[+-]?([0-9]{1,25}\.?[0-9]{0,25}|\.[0-9]{1,25})([eE][+-]?0?[0-9])?", fullmatch=True
+    ).filter(lambda text: abs(float(text)) < 3.4e38),
     st.sampled_from(
         ["1e-40", "-0", ".5", "5.", "1E+05", "0e99999", "1e-400", "00012", "0.1e1", "3.4028235e38"]
     ),
