@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt
 DATA ?= data
 
-.PHONY: help demo test lint bench bench-letor bench-training bench-serve clean
+.PHONY: help demo test lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
+  bench-serve clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +31,16 @@ bench-letor: $(VENV)/dev ## LETOR reading beside scikit-learn (reads RANKWRIGHT_
 
 bench-training: $(VENV)/dev ## Training beside the boosters' own objectives
 	$(BIN)/python -m benchmarks.training_speed
+
+bench-objectives: $(VENV)/dev ## Gradient, training, presets, memory and start beside the boosters' own
+	$(BIN)/python -m benchmarks.objectives
+
+bench-quality: $(VENV)/dev ## Every objective beside LightGBM, XGBoost and CatBoost; hours, and goes on after a stop
+	$(PIP) -e '.[dev,bench]'
+	$(BIN)/python -m benchmarks.quality
+
+bench-clicks: $(VENV)/dev ## Training on simulated clicks over MQ2008, with and without correction
+	$(BIN)/python -m benchmarks.clicks
 
 bench-serve: $(VENV)/dev ## The service beside a plain FastAPI handler
 	$(BIN)/python -m benchmarks.serve_rank

@@ -1,7 +1,7 @@
 """How good every objective ranks, beside the boosters' own and CatBoost's: one table a collection.
 
-    python -m benchmarks.quality [--sets mq2008,msrd,mslr,synthetic] [--systems PATTERN] [--seeds 3]
-                                 [--store quality.jsonl] [--threads 1]
+    python -m benchmarks.quality [--sets mq2008,msrd,mslr,synthetic] [--systems PATTERNS] [--seeds 3]
+                                 [--store runs/quality.jsonl] [--threads 1]
 
 Equal terms for all: the same training queries, trees at most, early stopping on the same held-out queries by
 NDCG@10, the same rate, and 31 leaves (CatBoost grows symmetric trees: depth 6). A seed draws which queries
@@ -42,7 +42,7 @@ from ranking.training import fit
 NDCG = Metric.parse("ndcg@10", empty="zero")
 DEFAULT = "rankwright train"
 
-RATE, LEAVES, ROUNDS, PATIENCE = 0.05, 31, 500, 50
+RATE, LEAVES, ROUNDS, PATIENCE = 0.05, 31, 500, 100
 EQUAL = {
     "lightgbm": {"num_leaves": LEAVES, "learning_rate": RATE},
     "xgboost": {"max_leaves": LEAVES, "learning_rate": RATE},
@@ -120,7 +120,7 @@ def scores_of(
     config = TrainConfig(seed=seed, threads=threads)
     if system != DEFAULT:
         config = TrainConfig(
-            backend=backend, objective=objective, booster=EQUAL[backend], rounds=ROUNDS,
+            backend=backend, preset="plain", objective=objective, booster=EQUAL[backend], rounds=ROUNDS,
             early_stopping=PATIENCE, seed=seed, threads=threads,
         )  # fmt: skip
     ranker = fit(config, train, valid)
@@ -181,6 +181,7 @@ def run(names: Sequence[str], sets: Sequence[str], seeds: int, threads: int, fil
                         "seconds": round(time.perf_counter() - started, 2),
                         "values": [round(float(v), 6) for v in NDCG.per_query(scores, test)],
                     }  # fmt: skip
+                    file.parent.mkdir(parents=True, exist_ok=True)
                     with file.open("a") as out:
                         out.write(json.dumps(record) + "\n")
 
@@ -228,14 +229,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--systems", default="*", help="a pattern, such as 'lightgbm lambda*'")
+    parser.add_argument(
+        "--systems", default="*", help="patterns with commas between, such as 'rankwright*,catboost *'"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--store", type=Path, default=Path(os.environ.get("QUALITY_STORE", "quality.jsonl")))
+    parser.add_argument(
+        "--store", type=Path, default=Path(os.environ.get("QUALITY_STORE", "runs/quality.jsonl"))
+    )
     parser.add_argument("--tables", action="store_true", help="print what the store holds, run nothing")
     options = parser.parse_args()
     sets = options.sets.split(",")
-    names = [name for name in systems() if fnmatch.fnmatch(name, options.systems)]
+    patterns = options.systems.split(",")
+    names = [name for name in systems() if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     if not options.tables:
         run(names, sets, options.seeds, options.threads, options.store)
     print(

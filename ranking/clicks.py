@@ -30,7 +30,7 @@ def simulate_clicks(
     """Lists of `sessions` sessions a query: label 1 for a click, `positions`, the documents in order shown.
 
     `scores` [documents] are those of the ranker that showed them. A query's sessions are called
-    `QUERY#1` …. Sessions without a click are kept: they hold no pair, but tell where nobody looks.
+    `QUERY.1` …. Sessions without a click are kept: they hold no pair, but tell where nobody looks.
 
     Raises UsageError for chances out of range.
     """
@@ -51,7 +51,7 @@ def simulate_clicks(
             rows.append(top)
             clicks.append(clicked[session])
             positions.append(ranks)
-            names.append(f"{dataset.query_ids[query]}#{session + 1}")
+            names.append(f"{dataset.query_ids[query]}.{session + 1}")
     chosen = np.concatenate(rows)
     documents = dataset.document_ids
     return replace(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ranking.clicks import simulate_clicks
 from ranking.letor import read_letor
+from ranking.presets import PRESETS
 from ranking.rankers import load_ranker
 from ranking.tables import write_parquet
 from ranking.training import train
@@ -91,6 +94,62 @@ def test_the_missing_policy_is_kept_with_the_model(cli: Cli, tmp_path: Path) -> 
         out = tmp_path / missing
         assert cli("train", data, "--out", out, *flags(quick(rounds=3, missing=missing))).code == 0
         assert load_ranker(out, probe=False).missing == missing
+
+
+def test_presets_are_named_on_the_command_line_and_kept_with_the_model(
+    cli: Cli, tmp_path: Path, judged: Path
+) -> None:
+    """The model folder says what was drawn, whatever the preset is called by then."""
+    run = ["train", judged, "--rounds", 2, "--early-stopping", 0, "--threads", 1]
+    kept = {}
+    for preset in PRESETS:
+        assert cli(*run, "--out", tmp_path / preset, "--preset", preset).code == 0
+        kept[preset] = json.loads((tmp_path / preset / "manifest.json").read_text())["config"]
+    assert cli(*run, "--out", tmp_path / "unasked").code == 0
+    assert contents(tmp_path / "unasked")["model.txt"] == contents(tmp_path / "standard")["model.txt"]
+    assert kept["standard"]["query_fraction"] == PRESETS["standard"].query_fraction
+    assert kept["fast"]["booster"]["max_bin"] == 63
+    assert kept["plain"]["booster"] == {}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_of_ones_own_trains(cli: Cli, tmp_path: Path, judged: Path, backend: str) -> None:
+    """Its formula is RankNet's, so are its trees; the model opens without the file."""
+    (tmp_path / "mine.py").write_text(
+        "import math\n\n\n"
+        "def loss(d):\n    return math.log1p(math.exp(-d))\n\n\n"
+        "def gradient(d):\n    return -1.0 / (1.0 + math.exp(d))\n\n\n"
+        "def hessian(d):\n    s = 1.0 / (1.0 + math.exp(-d))\n    return s * (1.0 - s)\n"
+    )
+    scores = []
+    for objective in (str(tmp_path / "mine.py"), "ranknet"):
+        out = tmp_path / "model"
+        config = quick(backend, rounds=3, objective=objective)
+        assert cli("train", judged, "--out", out, *flags(config)).code == 0
+        (tmp_path / "mine.py").unlink(missing_ok=True)
+        scores.append(load_ranker(out, probe=False).score(lists().features))
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_clicks_with_positions_train_from_parquet(cli: Cli, tmp_path: Path, backend: str) -> None:
+    """Other positions give another ranker. LETOR text, which has none, says what to do."""
+    judged = lists()
+    clicks = simulate_clicks(judged, judged.features[:, 0], sessions=3, shown=6)
+    assert clicks.positions is not None
+    models = []
+    for name, positions in (("shown", clicks.positions), ("turned", 7 - clicks.positions)):
+        write_parquet(replace(clicks, positions=positions), tmp_path / f"{name}.parquet")
+        config = quick(backend, rounds=3, objective="unbiased_lambdarank")
+        sets = ["--set", "objective.propensities=1,0.5,0.3,0.2,0.15,0.1"]
+        ran = cli("train", tmp_path / f"{name}.parquet", "--out", tmp_path / name, *flags(config), *sets)
+        assert ran.code == 0, ran.err
+        models.append(load_ranker(tmp_path / name, probe=False).score(judged.features))
+    assert (models[0] != models[1]).any()
+    text = letor(tmp_path / "clicks.txt", clicks)
+    refused = cli("train", text, "--out", tmp_path / "refused", "--objective", "unbiased_lambdarank")
+    assert refused.code == 4
+    assert "objective.positions=rows" in refused.err
 
 
 @pytest.mark.parametrize(
