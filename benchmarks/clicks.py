@@ -1,6 +1,6 @@
 """Training on biased clicks with and without correction, over MQ2008's five folds.
 
-    python -m benchmarks.clicks [--seeds 3] [--sessions 10] [--eta 1.0] [--threads 1]
+    python -m benchmarks.clicks [--seeds 2] [--sessions 20] [--eta 1.5] [--threads 1]
 
 A ranker trained on few judged queries shows the documents of all; clicks on its top 10 are simulated
 (position-based: looked at with 1 / rank^eta, clicked by grade, one look in ten clicked whatever it is). Then
@@ -84,9 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sessions", type=int, default=10)
-    parser.add_argument("--eta", type=float, default=1.0)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--eta", type=float, default=1.5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     parts = [read_letor(data_folder() / "mq2008" / f"S{i}.txt.gz") for i in range(1, 6)]
