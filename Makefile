@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DATA ?= data
 
 .PHONY: help demo test lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
-  bench-serve clean
+  bench-scorer bench-serve clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ bench-quality: $(VENV)/dev ## Every objective beside LightGBM, XGBoost and CatBo
 
 bench-clicks: $(VENV)/dev ## Training on simulated clicks over MQ2008, with and without correction
 	$(BIN)/python -m benchmarks.clicks
+
+bench-scorer: $(VENV)/dev ## Scoring and explaining beside LightGBM, XGBoost and ONNX Runtime
+	$(PIP) -e '.[dev,bench]'
+	$(BIN)/python -m benchmarks.scorer
 
 bench-serve: $(VENV)/dev ## The service beside a plain FastAPI handler
 	$(BIN)/python -m benchmarks.serve_rank

@@ -72,7 +72,7 @@ def write_model(folder: Path) -> None:
     import lightgbm
 
     from ranking.artifact import save_artifact
-    from ranking.boosting.lightgbm import LightGBMRanker
+    from ranking.scorer import TreeRanker
 
     generator = np.random.default_rng(0)
     features = generator.normal(size=(5000, FEATURES)).astype(np.float32)
@@ -81,7 +81,7 @@ def write_model(folder: Path) -> None:
     booster = lightgbm.train(parameters, lightgbm.Dataset(features, labels), num_boost_round=TREES)
     text = booster.model_to_string()
     (folder / "model.txt").write_text(text)
-    ranker = LightGBMRanker.from_bytes(text.encode(), feature_names=NAMES, missing="nan")
+    ranker = TreeRanker.from_bytes("lightgbm", text.encode(), feature_names=NAMES, missing="nan")
     save_artifact(folder / "model", ranker, facts={}, golden=features[:5])
 
 

@@ -1,8 +1,8 @@
 """`Ranker`: what every trained model can do, and `load_ranker`, which opens a model folder safely.
 
 The order of checks: manifest, sizes and hashes; our own reading of the model's structure; a disposable
-child process that opens it; only then this process, which scores the golden rows once more. A damaged
-file never reaches a booster here.
+child process that scores the golden rows with it; only then this process, which scores them once more. No
+booster ever opens a model here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ranking.dataset import Float32, Float64, Missing
 from ranking.errors import ArtifactError, RankwrightError
 from ranking.manifest import REMEDY
 from ranking.probe import probe as run_probe
-from ranking.structure import CHECKS, check_structure
+from ranking.structure import READERS, read_forest
 
 
 class Ranker(Protocol):
@@ -67,7 +67,11 @@ def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
 
 def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
     """The ranker in these verified bytes, after the remaining checks of `load_ranker`."""
+    from ranking.scorer import warm_up
+
     _check_model(artifact)
+    # Here, where it may take its time: the child's is limited.
+    warm_up(artifact.manifest.kind)
     if probe:
         run_probe(artifact)
     return _open(artifact)
@@ -75,30 +79,29 @@ def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
 
 def _check_model(artifact: Artifact) -> None:
     manifest = artifact.manifest
-    if manifest.kind not in CHECKS:
-        known = ", ".join(sorted(CHECKS))
+    if manifest.kind not in READERS:
+        known = ", ".join(sorted(READERS))
         raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
     try:
-        check_structure(manifest.kind, artifact.model, manifest.feature_count)
+        read_forest(manifest.kind, artifact.model, manifest.feature_count)
     except ArtifactError as error:
         raise ArtifactError(f"{artifact.where / manifest.model}: {error}; {REMEDY}") from error
 
 
 def _open(artifact: Artifact) -> Ranker:
     """Open in this process and compare the golden scores."""
-    # Here and not above: this room is opened by every command, the boosters only by those that score.
-    from ranking.boosting import KINDS
+    # Here and not above: this room is opened by every command, compiled code only by those that score.
+    from ranking.scorer import TreeRanker
 
     manifest = artifact.manifest
     place = artifact.where / manifest.model
     try:
-        ranker = KINDS[manifest.kind].from_bytes(
-            artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+        ranker = TreeRanker.from_bytes(
+            manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
         )
-        scores = ranker.score(artifact.golden.features)
-    # The boosters have error types of their own; whatever they raise is a refusal.
-    except Exception as error:
-        raise ArtifactError(f"{place}: {manifest.kind} refuses it: {str(error)[:300]}") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"{place}: {error}; {REMEDY}") from error
+    scores = ranker.score(artifact.golden.features)
     difference = artifact.golden.mismatch(scores, exact=manifest.same_platform)
     if difference is not None:
         raise ArtifactError(f"{place}: {difference}; {REMEDY}")
@@ -107,6 +110,8 @@ def _open(artifact: Artifact) -> Ranker:
 
 def verify(folder: Path | str) -> list[Check]:
     """Every check of `load_ranker`, one by one; after a failed one the others are skipped."""
+    from ranking.scorer import warm_up
+
     place = Path(folder)
     held: list[Artifact] = []
 
@@ -123,6 +128,7 @@ def verify(folder: Path | str) -> list[Check]:
         return f"{len(held[0].model)} bytes of sound {held[0].manifest.kind} trees"
 
     def child() -> str:
+        warm_up(held[0].manifest.kind)
         run_probe(held[0])
         return "a child process opened it and scored the golden rows"
 

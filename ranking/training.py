@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from ranking.artifact import check_destination, save_artifact
-from ranking.boosting import BUILTIN, KINDS, BoostedRanker, Job, boost, rescales, stateful
-from ranking.boosting.job import filled
+from ranking.boosting import BUILTIN, Job, boost, first_rounds, rescales, stateful
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.config import TrainConfig
 from ranking.dataset import Float32, Missing, RankingDataset
@@ -34,6 +33,7 @@ from ranking.metrics import Metric
 from ranking.objectives import objective_named
 from ranking.rankers import Ranker
 from ranking.report import render
+from ranking.scorer import TreeRanker
 from ranking.training_report import training_report
 from ranking.watch import Progress, RunWatch, interruptible
 
@@ -150,7 +150,7 @@ def _finished(
     return replace(result, interrupted=watch.interrupted)
 
 
-def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> BoostedRanker:
+def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> TreeRanker:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
     metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
     watch = RunWatch(config, metric, data, valid, None, None, None)
@@ -182,7 +182,10 @@ def _split(
 
 def _as_served(data: RankingDataset, missing: Missing) -> RankingDataset:
     """Missing values as the service will fill them, whatever the data came with."""
-    return replace(data, features=filled(data.features, missing), trusted=True)
+    features = data.features
+    if missing == "zero" and np.isnan(features).any():
+        features = np.nan_to_num(features, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return replace(data, features=features, trusted=True)
 
 
 def _check_comparable(config: TrainConfig, data: RankingDataset, against: Ranker) -> None:
@@ -224,7 +227,7 @@ def _boosted(
     valid: RankingDataset | None,
     watch: RunWatch,
     checkpoint: Checkpoint | None,
-) -> BoostedRanker:
+) -> TreeRanker:
     """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
     builtin = config.builtin
     if valid is not None and config.early_stopping and rescales(config.backend, config.booster_settings):
@@ -250,7 +253,7 @@ def _boosted(
     ended = checkpoint is not None and watch.finished
     model = checkpoint.model if checkpoint is not None and ended else boost(config.backend, job)
     names = tuple(data.name_of(i) for i in range(data.feature_count))
-    ranker = KINDS[config.backend].from_bytes(model, feature_names=names, missing=config.missing)
+    ranker = TreeRanker.from_bytes(config.backend, model, feature_names=names, missing=config.missing)
     if not ranker.importance().any():
         raise DataError(
             "the booster found no split to make, so that every score would be the same: for little data "
@@ -261,11 +264,14 @@ def _boosted(
         config.backend, config.booster_settings
     )
     keep = watch.best_round if cut else None
-    return ranker if keep is None or keep >= ranker.rounds else ranker.first(keep)
+    if keep is None or keep >= ranker.rounds:
+        return ranker
+    short = first_rounds(config.backend, model, keep)
+    return TreeRanker.from_bytes(config.backend, short, feature_names=names, missing=config.missing)
 
 
 def _systems(
-    ranker: BoostedRanker, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
+    ranker: TreeRanker, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
 ) -> dict[str, Float32]:
     """Scores of the shown lists by this model and by what it is held against."""
     systems = {THIS_MODEL: score_dataset(ranker, shown)}

@@ -13,14 +13,14 @@ from ranking.evaluation import Evaluation, compare_evaluations
 from ranking.report import Curve, Estimate, MetricRow, Report, ScoreDistribution
 
 if TYPE_CHECKING:
-    from ranking.boosting import BoostedRanker
     from ranking.config import TrainConfig
+    from ranking.scorer import TreeRanker
     from ranking.watch import RunWatch
 
 
 def training_report(
     config: TrainConfig,
-    ranker: BoostedRanker,
+    ranker: TreeRanker,
     data: RankingDataset,
     valid: RankingDataset | None,
     scores: Float32,
@@ -49,7 +49,7 @@ def training_report(
 
 def _summary(
     config: TrainConfig,
-    ranker: BoostedRanker,
+    ranker: TreeRanker,
     data: RankingDataset,
     valid: RankingDataset | None,
     watch: RunWatch,
@@ -95,7 +95,7 @@ def _rows(evaluations: Mapping[str, Evaluation], shown: RankingDataset) -> list[
     ]
 
 
-def _importance(ranker: BoostedRanker, data: RankingDataset) -> list[tuple[str, float]]:
+def _importance(ranker: TreeRanker, data: RankingDataset) -> list[tuple[str, float]]:
     gains = ranker.importance()
     shares = gains / gains.sum()
     return [(data.name_of(i), float(shares[i])) for i in (-gains).argsort(kind="stable") if shares[i] > 0]

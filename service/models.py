@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from service.errors import RETRY_AFTER, ApiError
 
 if TYPE_CHECKING:
@@ -37,6 +39,14 @@ class Model:
     @property
     def feature_count(self) -> int:
         return self.ranker.feature_count
+
+
+def warmed(ranker: Ranker) -> Ranker:
+    """The ranker after one row was scored and explained: no request waits for code to be compiled."""
+    row = np.zeros((1, ranker.feature_count), np.float32)
+    ranker.score(row)
+    ranker.contributions(row)
+    return ranker
 
 
 Load = Callable[[str], Model | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ranking.errors import UsageError
-from service.models import Model, Models
+from service.models import Model, Models, warmed
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.watching import Watcher
@@ -76,4 +76,4 @@ def open_folder(folder: Path, name: str) -> Model:
     artifact = read_artifact(folder)
     manifest = artifact.manifest
     version = manifest.files[manifest.model].sha256[:12]
-    return Model(name, version, open_artifact(artifact), manifest.facts)
+    return Model(name, version, warmed(open_artifact(artifact)), manifest.facts)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from ranking.errors import DataError, RankwrightError
-from service.models import Model, Models
+from service.models import Model, Models, warmed
 from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -147,4 +147,4 @@ def open_version(registry: Registry, ref: ModelRef) -> Model:
     """A version as a model that answers with its name and number."""
     from ranking.artifact import read_manifest
 
-    return Model(ref.name, str(ref.version), registry.load(ref), read_manifest(ref.folder).facts)
+    return Model(ref.name, str(ref.version), warmed(registry.load(ref)), read_manifest(ref.folder).facts)

@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "description": DATA,
     "predictions": DATA,
     "structure": {"errors"},
+    "scorer": {*DATA, "structure"},
     "manifest": DATA,
     "checkpoint": {"errors"},
     "synthetic": {*DATA, "letor"},
@@ -37,17 +38,17 @@ ROOMS: dict[str, set[str]] = {
     "doctor": {*DATA, "metrics", "objectives"},
     "boosting": {*DATA, "cpus", "objectives"},
     "artifact": {*DATA, "manifest"},
-    "probe": {"errors", "artifact", "boosting", "manifest"},
-    "rankers": {*DATA, "artifact", "boosting", "manifest", "probe", "structure"},
+    "probe": {"errors", "artifact", "manifest", "scorer"},
+    "rankers": {*DATA, "artifact", "manifest", "probe", "scorer", "structure"},
     "registry": {"errors", "artifact", "rankers"},
     "presets": set(),
     "config": {"errors", "cpus", "objectives", "presets"},
     "evaluation": {*DATA, "comparison", "metrics"},
     "watch": {"checkpoint", "config", "dataset", "metrics"},
-    "training_report": {"dataset", "evaluation", "report"},
+    "training_report": {"dataset", "evaluation", "report", "scorer"},
     "training": {
         *DATA, "artifact", "boosting", "checkpoint", "config", "evaluation", "metrics", "objectives",
-        "rankers", "report", "training_report", "watch",
+        "rankers", "report", "scorer", "training_report", "watch",
     },
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "tuning": {
@@ -56,8 +57,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "cli": {
         *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "doctor", "evaluation",
-        "letor", "metrics", "objectives", "predictions", "rankers", "registry", "tables", "training",
-        "tuning",
+        "letor", "metrics", "objectives", "predictions", "rankers", "registry", "scorer", "tables",
+        "training", "tuning",
     },
 }  # fmt: skip
 

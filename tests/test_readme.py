@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ranking.boosting import BUILTIN, KINDS
+from ranking.boosting import BUILTIN
 from ranking.errors import RankwrightError
 from ranking.metrics import DISCOUNTS, EMPTY, GAINS, METRICS, TIES
 from ranking.objectives import OBJECTIVES
@@ -80,7 +80,7 @@ def test_the_table_of_objectives_is_the_registry() -> None:
     known = {name: cells for name, cells in rows.items() if name in OBJECTIVES}
     assert list(known) == list(OBJECTIVES)
     assert all(cells[3].strip() == OBJECTIVES[name].hessian for name, cells in known.items())
-    assert [cell.strip() for cell in rows["name"][4:6]] == list(KINDS)
+    assert [cell.strip() for cell in rows["name"][4:6]] == list(BUILTIN)
     assert all(own in rows["builtin"][2] for own in BUILTIN.values())
 
 

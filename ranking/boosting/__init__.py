@@ -1,7 +1,7 @@
 """LightGBM and XGBoost: the only room that imports them.
 
 `boost(backend, job)` trains either one on our objective (or, by name, on the booster's own) and returns
-the model's bytes; `LightGBMRanker` and `XGBoostRanker` score with such bytes. With our objective the
+the model's bytes, which `ranking.scorer` scores with. With our objective the
 boosters see no groups and no metric: the objective knows the lists, and a `Watch` sees the held-out
 scores after each round, so that early stopping, progress and checkpoints are the same for both.
 """
@@ -14,35 +14,22 @@ from typing import Any
 
 from ranking.boosting import lightgbm, xgboost
 from ranking.boosting.job import Job, Watch
-from ranking.boosting.lightgbm import LightGBMRanker
-from ranking.boosting.xgboost import XGBoostRanker
 from ranking.errors import unknown_name
 
 __all__ = [
     "BUILTIN",
-    "KINDS",
-    "BoostedRanker",
     "Job",
-    "LightGBMRanker",
     "Watch",
-    "XGBoostRanker",
     "boost",
+    "first_rounds",
     "rescales",
     "stateful",
 ]
-
-BoostedRanker = LightGBMRanker | XGBoostRanker
 
 _BACKENDS: dict[str, ModuleType] = {"lightgbm": lightgbm, "xgboost": xgboost}
 
 BUILTIN: dict[str, str] = {"lightgbm": lightgbm.BUILTIN, "xgboost": xgboost.BUILTIN}
 """Each booster's own LambdaMART objective: what the objective name `builtin` stands for."""
-
-KINDS: dict[str, type[LightGBMRanker] | type[XGBoostRanker]] = {
-    LightGBMRanker.kind: LightGBMRanker,
-    XGBoostRanker.kind: XGBoostRanker,
-}
-"""The ranker class of each kind of model."""
 
 
 def boost(backend: str, job: Job) -> bytes:
@@ -51,6 +38,11 @@ def boost(backend: str, job: Job) -> bytes:
     Raises UsageError for parameters that cannot work and DataError for data the booster cannot take.
     """
     return bytes(_backend(backend).boost(job))
+
+
+def first_rounds(backend: str, model: bytes, rounds: int) -> bytes:
+    """The bytes of the model of only the first rounds; only for bytes that `boost` gave."""
+    return bytes(_backend(backend).first_rounds(model, rounds))
 
 
 def stateful(backend: str, booster: Mapping[str, Any], own: str | None = None) -> str | None:

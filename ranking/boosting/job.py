@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ranking.dataset import Float32, Missing, RankingDataset
+from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -122,10 +122,3 @@ def _of_drawn_queries(job: Job, number: int, gradient: Any, hessian: Any) -> tup
     kept = gradient * drawn
     # Of few queries those drawn may hold nothing to learn; a tree without a split would end the training.
     return (kept, hessian * drawn) if kept.any() else (gradient, hessian)
-
-
-def filled(features: Float32, missing: Missing) -> Float32:
-    """The matrix as the model was trained to see it: NaN kept, or 0 where missing means zero."""
-    if missing == "zero" and np.isnan(features).any():
-        return np.nan_to_num(features, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    return features

@@ -1,4 +1,4 @@
-"""LightGBM: parameters checked, training on our objective or its own, and the ranker of its text.
+"""LightGBM: parameters checked, training on our objective or its own, cutting a model short.
 
 Traps handled here: query bagging that trains an empty model with a custom objective, unknown parameters
 that are ignored, histograms chosen by timing, integer labels and the 10,000-document limit of LightGBM's
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, filled, refuse_ours, watched_gradients
-from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.boosting.job import Job, refuse_ours, watched_gradients
+from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError, unknown_name
 
 BUILTIN = "lambdarank"
@@ -210,52 +208,9 @@ def _bytes(model: Any, rounds: int) -> bytes:
     return re.sub(r"(?m)^\[num_iterations: \d+\]$", f"[num_iterations: {rounds}]", text, count=1).encode()
 
 
-@dataclass(frozen=True, eq=False)
-class LightGBMRanker:
-    """A LightGBM model, by its text."""
+def first_rounds(model: bytes, rounds: int) -> bytes:
+    """The model of only the first rounds."""
+    import lightgbm
 
-    kind: ClassVar[str] = "lightgbm"
-    MODEL_FILE: ClassVar[str] = "model.txt"
-
-    model: bytes = field(repr=False)
-    feature_names: tuple[str, ...]
-    missing: Missing
-    booster: Any = field(repr=False)
-
-    @classmethod
-    def from_bytes(cls, model: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Self:
-        """Open the model; only for bytes that were checked, since LightGBM crashes on damaged text."""
-        import lightgbm
-
-        return cls(model, feature_names, missing, lightgbm.Booster(model_str=model.decode()))
-
-    @property
-    def feature_count(self) -> int:
-        return len(self.feature_names)
-
-    @property
-    def rounds(self) -> int:
-        return int(self.booster.current_iteration())
-
-    def score(self, features: Float32, threads: int = 1) -> Float32:
-        """Raw scores, float32 [documents], of a float32 [documents, features] matrix; NaN is missing."""
-        matrix = filled(features, self.missing)
-        raw = self.booster.predict(matrix, raw_score=True, num_threads=threads)
-        return np.asarray(raw).astype(np.float32).reshape(len(features))
-
-    def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, rows sum to scores."""
-        matrix = filled(features, self.missing)
-        return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1), np.float64)
-
-    def importance(self) -> Float64:
-        """Total gain of the splits on each feature, float64 [features]."""
-        return np.asarray(self.booster.feature_importance("gain"), np.float64)
-
-    def first(self, rounds: int) -> Self:
-        """The model of only the first rounds."""
-        text = self.booster.model_to_string(num_iteration=rounds).encode()
-        return type(self).from_bytes(text, feature_names=self.feature_names, missing=self.missing)
-
-    def save(self, folder: Path) -> None:
-        (folder / self.MODEL_FILE).write_bytes(self.model)
+    text: str = lightgbm.Booster(model_str=model.decode()).model_to_string(num_iteration=rounds)
+    return text.encode()

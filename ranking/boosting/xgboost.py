@@ -1,4 +1,4 @@
-"""XGBoost: parameters checked, training on our objective or its own, and the ranker of its UBJSON.
+"""XGBoost: parameters checked, training on our objective or its own, cutting a model short.
 
 Traps handled here: base_score (0.5 with a custom objective), unknown parameters that are ignored, a
 default metric that is not ours, and gradients that must be columns.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, filled, refuse_ours, watched_gradients
-from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.boosting.job import Job, refuse_ours, watched_gradients
+from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 
 BUILTIN = "rank:ndcg"
@@ -169,57 +167,10 @@ def _matrix(data: RankingDataset, max_bin: int, *, grouped: bool, threads: int, 
     return matrix
 
 
-@dataclass(frozen=True, eq=False)
-class XGBoostRanker:
-    """An XGBoost model, by its UBJSON."""
+def first_rounds(model: bytes, rounds: int) -> bytes:
+    """The model of only the first rounds."""
+    import xgboost
 
-    kind: ClassVar[str] = "xgboost"
-    MODEL_FILE: ClassVar[str] = "model.ubj"
-
-    model: bytes = field(repr=False)
-    feature_names: tuple[str, ...]
-    missing: Missing
-    booster: Any = field(repr=False)
-
-    @classmethod
-    def from_bytes(cls, model: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Self:
-        """Open the model; only for bytes that were checked, since XGBoost can crash on damaged ones."""
-        import xgboost
-
-        booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
-        booster.load_model(bytearray(model))
-        return cls(model, feature_names, missing, booster)
-
-    @property
-    def feature_count(self) -> int:
-        return len(self.feature_names)
-
-    @property
-    def rounds(self) -> int:
-        return int(self.booster.num_boosted_rounds())
-
-    def score(self, features: Float32, threads: int = 1) -> Float32:
-        """Raw scores, float32 [documents], of a float32 [documents, features] matrix; NaN is missing."""
-        matrix = filled(features, self.missing)
-        raw = self.booster.inplace_predict(matrix, predict_type="margin", missing=np.nan)
-        return np.asarray(raw, np.float32).reshape(len(features))
-
-    def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias, rows sum to scores."""
-        import xgboost
-
-        matrix = xgboost.DMatrix(filled(features, self.missing), missing=np.nan, nthread=1)
-        return np.asarray(self.booster.predict(matrix, pred_contribs=True), np.float64)
-
-    def importance(self) -> Float64:
-        """Total gain of the splits on each feature, float64 [features]."""
-        gains = self.booster.get_score(importance_type="total_gain")
-        return np.array([gains.get(f"f{i}", 0.0) for i in range(self.feature_count)])
-
-    def first(self, rounds: int) -> Self:
-        """The model of only the first rounds."""
-        sliced = bytes(self.booster[:rounds].save_raw("ubj"))
-        return type(self).from_bytes(sliced, feature_names=self.feature_names, missing=self.missing)
-
-    def save(self, folder: Path) -> None:
-        (folder / self.MODEL_FILE).write_bytes(self.model)
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(model))
+    return bytes(booster[:rounds].save_raw("ubj"))

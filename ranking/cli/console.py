@@ -54,6 +54,22 @@ def waiting(message: str) -> Iterator[None]:
         timer.cancel()
 
 
+def compile_scorer(kind: str) -> None:
+    """What scores models of a kind, saying so where it takes a while."""
+    from ranking.scorer import warm_up
+
+    with waiting("compiling the scorer for this machine (kept on disk for later runs) ..."):
+        warm_up(kind)
+
+
+def open_model(folder: Path) -> Any:
+    """The ranker of a model folder, as `load_ranker` opens it."""
+    from ranking.rankers import load_ranker
+
+    with waiting("opening the model; the first time on a machine its scorer is compiled (kept on disk) ..."):
+        return load_ranker(folder)
+
+
 def show(text: str) -> None:
     """A result in words."""
     print(text)  # noqa: T201 - the one place that writes results

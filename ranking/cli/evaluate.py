@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, show, show_json, table
+from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, open_model, show, show_json, table
 
 if TYPE_CHECKING:
     from ranking.dataset import RankingDataset
@@ -55,12 +55,11 @@ def evaluate(
         score_dataset,
     )
     from ranking.metrics import Metric
-    from ranking.rankers import load_ranker
 
     conventions: Any = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
     metrics = [Metric.parse(name, **conventions) for name in metric or DEFAULT_METRICS]
-    ranker = load_ranker(model)
-    other = None if against is None else load_ranker(against)
+    ranker = open_model(model)
+    other = None if against is None else open_model(against)
     if other is not None:
         _check_policy(ranker, other)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
@@ -168,11 +167,10 @@ def predict(
     from ranking.errors import unknown_name
     from ranking.evaluation import score_dataset
     from ranking.predictions import FORMATS, write_predictions
-    from ranking.rankers import load_ranker
 
     if form not in FORMATS:
         raise unknown_name("format", form, FORMATS)
-    ranker = load_ranker(model)
+    ranker = open_model(model)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
     scores = score_dataset(ranker, dataset)
     if output is not None or not json:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ranking.cli.console import Json, show, show_json, table
+from ranking.cli.console import Json, open_model, show, show_json, table, waiting
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="Folder of published models.")]
@@ -33,10 +33,9 @@ def register(app: typer.Typer) -> None:
 def inspect(model: Model, json: Json = False) -> None:
     """Say what a model is: kind, objective, features, metrics, data, versions."""
     from ranking.artifact import read_manifest
-    from ranking.rankers import load_ranker
 
     manifest = read_manifest(model)
-    ranker: Any = load_ranker(model)
+    ranker: Any = open_model(model)
     gains = ranker.importance()
     ranked = sorted(zip(manifest.feature_names, gains.tolist(), strict=True), key=lambda pair: -pair[1])
     if json:
@@ -68,7 +67,8 @@ def verify(model: Model, json: Json = False) -> None:
     from ranking.errors import CheckFailedError
     from ranking.rankers import verify as run
 
-    checks = run(model)
+    with waiting("checking; the first time on a machine the scorer is compiled (kept on disk) ..."):
+        checks = run(model)
     good = all(check.ok for check in checks)
     if json:
         show_json(

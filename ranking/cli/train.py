@@ -12,8 +12,10 @@ from ranking.cli.console import (
     DataFiles,
     Json,
     Regroup,
+    compile_scorer,
     end_progress,
     load,
+    open_model,
     progress,
     say,
     show,
@@ -90,6 +92,7 @@ def _warm_up(settings: TrainConfig) -> None:
 
         with waiting("compiling the training objective for this machine (kept on disk for later runs) ..."):
             warm_up(objective_named(settings.objective, settings.objective_settings))
+    compile_scorer(settings.backend)
 
 
 def train(
@@ -128,12 +131,11 @@ def train(
     )  # fmt: skip
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.artifact import check_destination
-    from ranking.rankers import load_ranker
     from ranking.training import train as run
 
     check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
-    other = None if against is None else load_ranker(against)
+    other = None if against is None else open_model(against)
     try:
         result = run(
             settings,

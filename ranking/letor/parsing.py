@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]  # it publishes no types
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 

@@ -5,6 +5,9 @@ or run for ever, which ends the process and cannot be caught. So the bytes are r
 cannot crash, and refused unless every array has its length, every index its range, every number is finite
 and the nodes of each tree form one tree. No key may come twice, since one of the two silently wins.
 
+What was read is a `Forest`, which `ranking.scorer` evaluates: no booster ever opens a model to score.
+
+    forest      trees as plain arrays
     nodes       what both have in common: nodes that form a tree
     lightgbm    LightGBM text, format v4
     ubj         a safe reader of UBJSON
@@ -15,16 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ranking.structure.lightgbm import check_lightgbm
-from ranking.structure.xgboost import check_xgboost
+from ranking.structure.forest import Forest
+from ranking.structure.lightgbm import read_lightgbm
+from ranking.structure.xgboost import read_xgboost
 
-CHECKS: dict[str, Callable[[bytes, int], None]] = {"lightgbm": check_lightgbm, "xgboost": check_xgboost}
-"""The kinds of model that can be checked."""
+READERS: dict[str, Callable[[bytes, int], Forest]] = {"lightgbm": read_lightgbm, "xgboost": read_xgboost}
+"""The kinds of model that can be read."""
 
 
-def check_structure(kind: str, model: bytes, feature_count: int) -> None:
-    """Refuse a model of a kind in CHECKS that is not sound, or does not take `feature_count` features.
+def read_forest(kind: str, model: bytes, feature_count: int) -> Forest:
+    """The trees of a model of a kind in READERS, refused unless sound and of `feature_count` features.
 
     Raises ArtifactError with the place inside the model; the caller adds the file.
     """
-    CHECKS[kind](model, feature_count)
+    return READERS[kind](model, feature_count)

@@ -20,11 +20,15 @@ def reachable(left: Array, right: Array, leaf: Array, where: str) -> npt.NDArray
 
     `left` and `right` hold node numbers in range wherever `leaf` is false.
     """
+    inner = np.flatnonzero(~leaf)
+    linked = np.concatenate([left[inner], right[inner]])
+    parents = np.bincount(linked, minlength=len(leaf))
+    # With one parent a node at most, and none of the root, no way down comes to a node twice.
+    if parents[0] or parents.max() > 1:
+        raise ArtifactError(f"{where}: a node is reached twice, so that this is no tree")
     seen = np.zeros(len(leaf), np.bool_)
     level = np.zeros(1, np.int64)
     for _ in range(MAX_DEPTH):
-        if seen[level].any() or len(np.unique(level)) != len(level):
-            raise ArtifactError(f"{where}: a node is reached twice, so that this is no tree")
         seen[level] = True
         inner = level[~leaf[level]]
         if not len(inner):

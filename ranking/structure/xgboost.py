@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ranking.errors import ArtifactError
-from ranking.structure.nodes import Array, in_range, reachable
+from ranking.structure.forest import IN_SET_RIGHT, NAN_IS_MISSING, Array, Forest, Tree, below, joined
+from ranking.structure.nodes import in_range, reachable
 from ranking.structure.ubj import read_ubj
 
 MAX_CATEGORY = 1 << 24
@@ -34,11 +36,21 @@ _CATEGORY_ARRAYS = {
     "categories_segments": "i8",
     "categories_sizes": "i8",
 }
+_LOG = ("count:poisson", "reg:gamma", "reg:tweedie")
+_LOGIT = ("binary:logistic", "binary:logitraw", "reg:logistic")
+_IDENTITY = (
+    "reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror",
+    "reg:quantileerror", "binary:hinge",
+)  # fmt: skip
+
+_MOST_CATEGORY_BITS = 1 << 27
+"""A list of one large number would become a set of as many bits."""
+
 _ROOT_PARENT = _DELETED = 2**31 - 1
 
 
-def check_xgboost(model: bytes, feature_count: int) -> None:
-    """Refuse XGBoost UBJSON (gbtree, dart, gblinear; one output) that XGBoost 3 would not have written."""
+def read_xgboost(model: bytes, feature_count: int) -> Forest:
+    """The trees of XGBoost UBJSON (gbtree or dart); refuses what XGBoost 3 would not have written."""
     if model[:2] in (b'{"', b"{\n", b"{ "):
         raise ArtifactError("this is XGBoost's JSON: save the model as UBJSON")
     top = _keys(read_ubj(model), {"learner", "version"}, "model")
@@ -57,21 +69,26 @@ def check_xgboost(model: bytes, feature_count: int) -> None:
         },
         "learner",
     )
-    _check_learner(learner, feature_count)
+    base = _check_learner(learner, feature_count)
     booster = learner["gradient_booster"]
     name = booster.get("name") if isinstance(booster, dict) else None
-    if name == "gblinear":
-        linear = _keys(booster, {"model", "name"}, "gblinear")["model"]
-        _check_linear(_keys(linear, {"boosted_rounds", "weights"}, "gblinear"), feature_count)
-    elif name == "gbtree":
-        _check_trees(_keys(booster, {"model", "name"}, "gbtree")["model"], feature_count)
+    if name == "gbtree":
+        trees, rounds = _trees(_keys(booster, {"model", "name"}, "gbtree")["model"], feature_count)
     elif name == "dart":
         dart = _keys(booster, {"gbtree", "name", "weight_drop"}, "dart")
-        trees = _check_trees(_keys(dart["gbtree"], {"model", "name"}, "dart")["model"], feature_count)
-        if len(_finite(dart["weight_drop"], "weight_drop")) != trees:
-            raise ArtifactError(f"weight_drop must have {trees} entries")
+        trees, rounds = _trees(_keys(dart["gbtree"], {"model", "name"}, "dart")["model"], feature_count)
+        weights = _finite(dart["weight_drop"], "weight_drop").astype(np.float32)
+        if len(weights) != len(trees):
+            raise ArtifactError(f"weight_drop must have {len(trees)} entries")
+        trees = [
+            replace(tree, value=tree.value * weight) for tree, weight in zip(trees, weights, strict=True)
+        ]
     else:
-        raise ArtifactError(f"gradient_booster: gbtree, dart or gblinear expected, got {name!r}")
+        raise ArtifactError(f"gradient_booster: gbtree or dart expected, got {name!r}")
+    bits = sum(int(one.max(initial=0)) for tree in trees for one in tree.sets)
+    if bits > _MOST_CATEGORY_BITS:
+        raise ArtifactError(f"categories: sets of {bits} bits in all, {_MOST_CATEGORY_BITS} at most")
+    return joined(trees, feature_count, rounds=rounds, base=base)
 
 
 def _keys(value: Any, expected: set[str], where: str, optional: Iterable[str] = ()) -> dict[str, Any]:
@@ -100,7 +117,8 @@ def _finite(values: Any, where: str) -> Array:
     return values
 
 
-def _check_learner(learner: Mapping[str, Any], feature_count: int) -> None:
+def _check_learner(learner: Mapping[str, Any], feature_count: int) -> float:
+    """The learner's base score."""
     facts = _keys(
         learner["learner_model_param"],
         {"base_score", "boost_from_average", "num_class", "num_feature", "num_target"},
@@ -121,21 +139,31 @@ def _check_learner(learner: Mapping[str, Any], feature_count: int) -> None:
             raise ArtifactError(f"{name} must have {feature_count} entries, got {len(texts)}")
     if not isinstance(learner["objective"], dict) or not isinstance(learner["objective"].get("name"), str):
         raise ArtifactError("objective: an object with a name expected")
+    link = _link(learner["objective"]["name"])
     if not isinstance(learner["attributes"], dict) or not all(
         isinstance(value, str) for value in learner["attributes"].values()
     ):
         raise ArtifactError("attributes: texts expected")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = link(np.float32(base.strip("[]")))
+    if not np.isfinite(margin):
+        raise ArtifactError(f"base_score: {base} is outside what {learner['objective']['name']} can predict")
+    return float(margin)
 
 
-def _check_linear(model: Mapping[str, Any], feature_count: int) -> None:
-    if len(_finite(model["weights"], "weights")) != feature_count + 1:
-        raise ArtifactError(f"weights must have {feature_count + 1} entries")
-    if type(model["boosted_rounds"]) is not int or model["boosted_rounds"] < 0:
-        raise ArtifactError("boosted_rounds: a count expected")
+def _link(objective: str) -> Callable[[Any], Any]:
+    """From what the objective predicts to the sum of the trees: base_score is the former."""
+    if objective in _LOG:
+        return np.log
+    if objective in _LOGIT:
+        return lambda p: -np.log(1 / p - 1)
+    if objective in _IDENTITY or objective.startswith("rank:"):
+        return lambda p: p
+    raise ArtifactError(f"objective: models of {objective[:40]!r} are not supported")
 
 
-def _check_trees(model: Any, feature_count: int) -> int:
-    """Check a gbtree model and return its number of trees."""
+def _trees(model: Any, feature_count: int) -> tuple[list[Tree], int]:
+    """(trees, rounds) of a gbtree model."""
     model = _keys(model, {"gbtree_model_param", "iteration_indptr", "tree_info", "trees"}, "gbtree", ["cats"])
     cats = _keys(model.get("cats", {}), set(), "cats", ["enc", "feature_segments", "sorted_idx"])
     if any(not isinstance(part, list | np.ndarray) or len(part) for part in cats.values()):
@@ -154,12 +182,10 @@ def _check_trees(model: Any, feature_count: int) -> int:
         raise ArtifactError(f"tree_info must be {count} zeros: the model has one output")
     if len(starts) < 2 or starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
         raise ArtifactError(f"iteration_indptr must rise from 0 to {count}")
-    for number, tree in enumerate(trees):
-        _check_xgboost_tree(tree, number, feature_count)
-    return count
+    return [_tree(tree, number, feature_count) for number, tree in enumerate(trees)], len(starts) - 1
 
 
-def _check_xgboost_tree(tree: Any, number: int, feature_count: int) -> None:
+def _tree(tree: Any, number: int, feature_count: int) -> Tree:
     where = f"tree {number}"
     types = _NODE_ARRAYS | _CATEGORY_ARRAYS
     tree = _keys(tree, {*types, "id", "tree_param"}, where)
@@ -181,7 +207,33 @@ def _check_xgboost_tree(tree: Any, number: int, feature_count: int) -> None:
         raise ArtifactError(
             f"{where}: {nodes - live.sum()} nodes are not reached, num_deleted says otherwise"
         )
-    _check_category_sets(columns, live, where)
+    sets = _category_sets(columns, live, where)
+    return _renumbered(columns, live, sets)
+
+
+def _renumbered(columns: Mapping[str, Array], live: npt.NDArray[np.bool_], sets: list[Array]) -> Tree:
+    """XGBoost numbers splits and leaves alike; here each kind has its own numbers, in the same order."""
+    leaf = columns["left_children"] == -1
+    splits, leaves = np.flatnonzero(live & ~leaf), np.flatnonzero(live & leaf)
+    number = np.zeros(len(live), np.int64)
+    number[splits] = np.arange(len(splits))
+    number[leaves] = -np.arange(len(leaves)) - 1
+    categorical = columns["split_type"][splits] == 1
+    threshold = below(columns["split_conditions"][splits])
+    threshold[categorical] = np.arange(len(sets))
+    return Tree(
+        feature=columns["split_indices"][splits],
+        threshold=threshold,
+        rule=np.where(categorical, IN_SET_RIGHT, NAN_IS_MISSING),
+        default_left=columns["default_left"][splits] == 1,
+        left=number[columns["left_children"][splits]],
+        right=number[columns["right_children"][splits]],
+        sets=sets,
+        value=columns["split_conditions"][leaves],
+        split_cover=columns["sum_hessian"][splits],
+        leaf_cover=columns["sum_hessian"][leaves],
+        gain=columns["loss_changes"][splits],
+    )
 
 
 def _check_nodes(columns: Mapping[str, Array], feature_count: int, where: str) -> npt.NDArray[np.bool_]:
@@ -211,8 +263,8 @@ def _check_nodes(columns: Mapping[str, Array], feature_count: int, where: str) -
     return live
 
 
-def _check_category_sets(columns: Mapping[str, Array], live: npt.NDArray[np.bool_], where: str) -> None:
-    """Each categorical split owns one slice of `categories`."""
+def _category_sets(columns: Mapping[str, Array], live: npt.NDArray[np.bool_], where: str) -> list[Array]:
+    """The categories of each categorical split, in the order of the nodes: each owns a slice."""
     owners, starts, sizes = (columns[f"categories_{name}"] for name in ("nodes", "segments", "sizes"))
     categorical = live & (columns["split_type"] == 1) & (columns["left_children"] != -1)
     if not len(owners) == len(starts) == len(sizes) or not np.array_equal(
@@ -225,3 +277,4 @@ def _check_category_sets(columns: Mapping[str, Array], live: npt.NDArray[np.bool
             f"{where}: categories_segments and categories_sizes must cut all {total} categories"
         )
     in_range(columns["categories"], MAX_CATEGORY, f"{where}: categories")
+    return [columns["categories"][a : a + n].astype(np.int64) for a, n in zip(starts, sizes, strict=True)]

@@ -12,9 +12,9 @@ import numpy as np
 import xgboost
 
 from ranking.artifact import save_artifact
-from ranking.boosting import BoostedRanker, LightGBMRanker, XGBoostRanker
 from ranking.dataset import Float32
 from ranking.manifest import FileFacts
+from ranking.scorer import TreeRanker
 
 KINDS = ("lightgbm", "xgboost")
 NAMES = ("bm25", "age", "clicks", "length")
@@ -65,9 +65,8 @@ def model_of(kind: str) -> bytes:
 
 
 @cache
-def ranker_of(kind: str) -> BoostedRanker:
-    opened = LightGBMRanker if kind == "lightgbm" else XGBoostRanker
-    return opened.from_bytes(model_of(kind), feature_names=NAMES, missing="nan")
+def ranker_of(kind: str) -> TreeRanker:
+    return TreeRanker.from_bytes(kind, model_of(kind), feature_names=NAMES, missing="nan")
 
 
 def saved(folder: Path, kind: str = "lightgbm") -> Path:

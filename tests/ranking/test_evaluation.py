@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ranking.boosting import BoostedRanker
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError
 from ranking.evaluation import (
@@ -20,6 +19,7 @@ from ranking.evaluation import (
     score_dataset,
 )
 from ranking.metrics import Metric
+from ranking.scorer import TreeRanker
 from ranking.training import fit
 from tests.ranking.runs import lists, quick
 
@@ -28,7 +28,7 @@ METRICS = [Metric.parse(name) for name in NAMES]
 
 
 @cache
-def ranker(missing: str = "zero") -> BoostedRanker:
+def ranker(missing: str = "zero") -> TreeRanker:
     return fit(quick(missing=missing), lists(), None)
 
 

@@ -12,7 +12,6 @@ import pytest
 from ranking import probe as room
 from ranking.artifact import read_artifact
 from ranking.errors import ArtifactError
-from ranking.manifest import FileFacts
 from ranking.probe import probe
 from tests.ranking.models import KINDS, saved
 
@@ -23,14 +22,12 @@ def test_a_sound_model_passes(tmp_path: Path, kind: str) -> None:
     probe(read_artifact(saved(tmp_path / "model", kind)))
 
 
-def test_a_model_that_crashes_its_reader_is_an_error_with_the_signal(tmp_path: Path) -> None:
-    """LightGBM aborts or reads foreign memory on text cut short; no check of ours came before."""
+def test_what_the_child_says_against_a_model_is_the_error(tmp_path: Path) -> None:
+    """Text cut short, on which LightGBM itself aborts or reads foreign memory; no check came before."""
     artifact = read_artifact(saved(tmp_path / "model"))
     cut = artifact.model[: artifact.model.index(b"Tree=1") + 200]
     cut_artifact = dataclasses.replace(artifact, contents={**artifact.contents, "model.txt": cut})
-    with pytest.raises(
-        ArtifactError, match=r"model\.txt: opening it ended a test process with SIG(ABRT|SEGV)"
-    ):
+    with pytest.raises(ArtifactError, match=r"model\.txt: Tree=1: no tree of \d+ bytes"):
         probe(cut_artifact)
 
 
@@ -60,7 +57,7 @@ def _child(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        (subprocess.TimeoutExpired("child", 30), "did not end within 30 s"),
+        (subprocess.TimeoutExpired("child", 30), "did not end within 60 s"),
         (-9, "SIGKILL"),
         (-24, "SIGXCPU"),
         (1, "exit code 1"),
@@ -76,12 +73,3 @@ def test_every_way_to_end_without_a_verdict_is_an_error(
     _child(monkeypatch, outcome)
     with pytest.raises(ArtifactError, match=rf"model\.txt: .*{reason}"):
         probe(artifact)
-
-
-def test_a_booster_that_refuses_is_quoted(tmp_path: Path) -> None:
-    """Its own words reach the user."""
-    artifact = read_artifact(saved(tmp_path / "model", "xgboost"))
-    broken = dataclasses.replace(artifact, contents={**artifact.contents, "model.ubj": artifact.model[:200]})
-    assert FileFacts.of(broken.model) != artifact.manifest.files["model.ubj"]
-    with pytest.raises(ArtifactError, match=r"xgboost refuses it|ended a test process"):
-        probe(broken)

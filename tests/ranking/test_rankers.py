@@ -1,4 +1,4 @@
-"""Opening a model folder: every kind of damage ends in an error, and none reaches a booster here."""
+"""Opening a model folder: every kind of damage ends in an error, and a sound model opens as it was."""
 
 import json
 import subprocess
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking import boosting, rankers
+from ranking import rankers
 from ranking.artifact import Artifact
 from ranking.errors import ArtifactError
 from ranking.rankers import Ranker, load_ranker, verify
+from ranking.scorer import TreeRanker
 from tests.ranking.models import KINDS, damaged, model_of, ranker_of, rewrite, rows, saved
 
 MODEL_FILE = {"lightgbm": "model.txt", "xgboost": "model.ubj"}
@@ -37,14 +38,14 @@ _OPEN_EACH = """
 import sys
 from pathlib import Path
 from ranking.artifact import read_artifact
-from ranking.boosting import KINDS
+from ranking.scorer import TreeRanker
 artifact, models = read_artifact(Path(sys.argv[1])), sorted(Path(sys.argv[2]).iterdir())
 manifest, golden = artifact.manifest, artifact.golden
 for path in models:
     print(path.name, file=sys.stderr, flush=True)
     try:
-        ranker = KINDS[manifest.kind].from_bytes(
-            path.read_bytes(), feature_names=manifest.feature_names, missing="nan"
+        ranker = TreeRanker.from_bytes(
+            manifest.kind, path.read_bytes(), feature_names=manifest.feature_names, missing="nan"
         )
         print(golden.mismatch(ranker.score(golden.features), exact=True) is None)
     except Exception:
@@ -58,7 +59,7 @@ def test_an_attacker_who_owns_the_manifest_gets_an_error_or_a_sound_model(
 ) -> None:
     """Of 200 damages nearly all fail the structural check; the others do not crash the one who opens them.
 
-    Unchecked, most of these end the process.
+    Unchecked, most of these end the process that opens them with LightGBM or XGBoost.
     """
     folder, passed = saved(tmp_path / "model", kind), tmp_path / "passed"
     passed.mkdir()
@@ -94,7 +95,7 @@ def test_the_child_stands_between_the_structure_and_this_process(
 
     folder = saved(tmp_path / "model")
     monkeypatch.setattr(rankers, "run_probe", refusing)
-    monkeypatch.setattr(boosting.KINDS["lightgbm"], "from_bytes", never)
+    monkeypatch.setattr(TreeRanker, "from_bytes", never)
     with pytest.raises(ArtifactError, match="the child died"):
         load_ranker(folder)
 

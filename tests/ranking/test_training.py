@@ -14,18 +14,18 @@ import pytest
 
 import ranking.training
 from ranking.artifact import read_artifact
-from ranking.boosting import KINDS, Job, LightGBMRanker
+from ranking.boosting import Job
 from ranking.checkpoint import folder_for, read_checkpoint
 from ranking.config import TrainConfig
 from ranking.dataset import RankingDataset
 from ranking.errors import ArtifactError, DataError, UsageError
 from ranking.metrics import Metric
 from ranking.rankers import Ranker, load_ranker
+from ranking.scorer import Evaluator, TreeRanker
+from ranking.scorer.ranker import MODEL_FILES
 from ranking.training import TrainResult, fit, train
 from tests.lists import one_list
 from tests.ranking.runs import BACKENDS, ROUNDS, contents, flags, letor, lists, quick, stopped_at
-
-MODEL_FILE = {kind: ranker.MODEL_FILE for kind, ranker in KINDS.items()}
 
 
 def opened(folder: Path) -> Ranker:
@@ -111,7 +111,7 @@ def test_two_equal_runs_write_the_same_bytes(tmp_path: Path, backend: str) -> No
         train(quick(backend, threads=2), lists(), None, folder)
     first, second = map(contents, folders)
     assert first == second
-    assert sorted(first) == sorted([MODEL_FILE[backend], "golden.npz", "manifest.json", "report.html"])
+    assert sorted(first) == sorted([MODEL_FILES[backend], "golden.npz", "manifest.json", "report.html"])
 
 
 def test_a_sampled_run_draws_by_the_seed(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_another_model_is_shown_in_the_report(tmp_path: Path) -> None:
 def test_another_model_that_cannot_be_shown_is_refused_before_training(
     tmp_path: Path, names: tuple[str, ...], missing: Any, error: type[Exception], message: str
 ) -> None:
-    other = LightGBMRanker(b"", names, missing, None)
+    other = TreeRanker("lightgbm", b"", names, missing, Evaluator.__new__(Evaluator))
     with pytest.raises(error, match=message):
         train(quick(), lists(), None, tmp_path / "model", against=other)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ranking.boosting import BoostedRanker
 from ranking.evaluation import evaluate_scores
 from ranking.metrics import Metric
 from ranking.report import Report
+from ranking.scorer import TreeRanker
 from ranking.training import fit
 from ranking.training_report import training_report
 from ranking.watch import RunWatch
@@ -19,11 +19,11 @@ DATA, VALID = lists(), lists(seed=1)
 
 
 @pytest.fixture(scope="module")
-def ranker() -> BoostedRanker:
+def ranker() -> TreeRanker:
     return fit(CONFIG, DATA, VALID)
 
 
-def report(ranker: BoostedRanker, *, held_out: bool) -> Report:
+def report(ranker: TreeRanker, *, held_out: bool) -> Report:
     valid = VALID if held_out else None
     shown = valid or DATA
     watch = RunWatch(CONFIG, METRIC, DATA, valid, None, None, None)
@@ -35,7 +35,7 @@ def report(ranker: BoostedRanker, *, held_out: bool) -> Report:
     return training_report(CONFIG, ranker, DATA, valid, ours, evaluations, watch, identity)
 
 
-def test_the_page_shows_the_held_out_lists(ranker: BoostedRanker) -> None:
+def test_the_page_shows_the_held_out_lists(ranker: TreeRanker) -> None:
     page = report(ranker, held_out=True)
     summary = dict(page.summary)
     assert summary["rounds kept"] == "3 of 3 trained"
@@ -46,7 +46,7 @@ def test_the_page_shows_the_held_out_lists(ranker: BoostedRanker) -> None:
     assert page.fingerprints == [("train data", "sha256:1"), ("held-out data", "sha256:2")]
 
 
-def test_without_held_out_lists_the_page_says_that_it_shows_the_training_ones(ranker: BoostedRanker) -> None:
+def test_without_held_out_lists_the_page_says_that_it_shows_the_training_ones(ranker: TreeRanker) -> None:
     page = report(ranker, held_out=False)
     assert "held-out data" not in dict(page.summary)
     assert page.conventions.startswith("Measured on the training queries.")
@@ -54,7 +54,7 @@ def test_without_held_out_lists_the_page_says_that_it_shows_the_training_ones(ra
     assert list(page.curves) == []
 
 
-def test_a_baseline_carries_the_model_s_difference_to_it(ranker: BoostedRanker) -> None:
+def test_a_baseline_carries_the_model_s_difference_to_it(ranker: TreeRanker) -> None:
     page = report(ranker, held_out=True)
     assert list(page.systems) == ["this model", "1 alone"]
     ours, alone = page.metrics[0].estimates
@@ -66,7 +66,7 @@ def test_a_baseline_carries_the_model_s_difference_to_it(ranker: BoostedRanker) 
     assert 0 < alone.p <= 1
 
 
-def test_importance_is_the_share_of_gain_largest_first(ranker: BoostedRanker) -> None:
+def test_importance_is_the_share_of_gain_largest_first(ranker: TreeRanker) -> None:
     importance = report(ranker, held_out=True).importance
     shares = [share for _, share in importance]
     assert importance[0][0] == "1"
@@ -74,7 +74,7 @@ def test_importance_is_the_share_of_gain_largest_first(ranker: BoostedRanker) ->
     assert sum(shares) == pytest.approx(1)
 
 
-def test_the_config_is_written_as_set_takes_it(ranker: BoostedRanker) -> None:
+def test_the_config_is_written_as_set_takes_it(ranker: TreeRanker) -> None:
     config = dict(report(ranker, held_out=True).config)
     assert config["objective.truncation"] == "30"
     assert config["booster.num_leaves"] == "7"

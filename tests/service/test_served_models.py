@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from ranking.artifact import save_artifact
-from ranking.boosting.lightgbm import LightGBMRanker
 from ranking.dataset import Float32
 from ranking.errors import ArtifactError
 from ranking.rankers import load_ranker
 from ranking.registry import Registry
+from ranking.scorer import TreeRanker
 from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import Client, OpenClient
@@ -31,7 +31,7 @@ def model_folder(folder: Path, seed: int) -> Path:
     parameters = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5, "seed": seed}
     booster = lightgbm.train(parameters, lightgbm.Dataset(features, labels), num_boost_round=10)
     text = booster.model_to_string().encode()
-    ranker = LightGBMRanker.from_bytes(text, feature_names=NAMES, missing="nan")
+    ranker = TreeRanker.from_bytes("lightgbm", text, feature_names=NAMES, missing="nan")
     return save_artifact(folder, ranker, facts=FACTS, golden=features[:5])
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.boosting import BUILTIN, KINDS, Job, boost, stateful
+from ranking.boosting import BUILTIN, Job, boost, stateful
 from ranking.boosting.job import watched_gradients
 from ranking.errors import DataError, UsageError
 from ranking.metrics import Metric
 from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
 from ranking.presets import PRESETS
+from ranking.scorer import TreeRanker
 from tests.lists import one_list, random_lists
 
 BACKENDS = ["lightgbm", "xgboost"]
@@ -56,7 +57,7 @@ def job(backend: str, data: Any, objective: Any, rounds: int = 20, **more: Any) 
 
 def scores_of(backend: str, model: bytes, data: Any) -> Any:
     names = tuple(f"f{i}" for i in range(data.feature_count))
-    return KINDS[backend].from_bytes(model, feature_names=names, missing="nan").score(data.features)
+    return TreeRanker.from_bytes(backend, model, feature_names=names, missing="nan").score(data.features)
 
 
 @pytest.mark.parametrize("truncation", [30, 5])
@@ -247,7 +248,7 @@ def test_the_watch_stops_a_run(backend: str, lists: Any) -> None:
     watch = Silent(stop_after=4)
     model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"], watch=watch))
     assert watch.rounds == [1, 2, 3, 4]
-    assert KINDS[backend].from_bytes(model, feature_names=("",) * 6, missing="nan").rounds == 4
+    assert TreeRanker.from_bytes(backend, model, feature_names=("",) * 6, missing="nan").rounds == 4
 
 
 @both
@@ -375,7 +376,7 @@ def test_runs_that_keep_a_state_are_known(backend: str, booster: Any, expected: 
 def test_missing_means_what_training_said(backend: str, lists: Any) -> None:
     """With missing="zero" a NaN scores as 0 does."""
     model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"]))
-    ranker = KINDS[backend].from_bytes(model, feature_names=("",) * 6, missing="zero")
+    ranker = TreeRanker.from_bytes(backend, model, feature_names=("",) * 6, missing="zero")
     holes, zeros = lists.features.copy(), lists.features.copy()
     holes[::2, :3], zeros[::2, :3] = np.nan, 0.0
     assert (ranker.score(holes) == ranker.score(zeros)).all()
@@ -384,8 +385,11 @@ def test_missing_means_what_training_said(backend: str, lists: Any) -> None:
 
 @both
 def test_contributions_sum_to_the_score(backend: str, lists: Any) -> None:
-    ranker = KINDS[backend].from_bytes(
-        boost(backend, job(backend, lists, OBJECTIVES["ranknet"])), feature_names=("",) * 6, missing="nan"
+    ranker = TreeRanker.from_bytes(
+        backend,
+        boost(backend, job(backend, lists, OBJECTIVES["ranknet"])),
+        feature_names=("",) * 6,
+        missing="nan",
     )
     parts = ranker.contributions(lists.features)
     assert parts.shape == (lists.document_count, 7)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ranking.errors import ArtifactError
-from ranking.structure import check_structure
+from ranking.structure import read_forest
 from tests.ranking.models import NAMES, labels, lightgbm_model, model_of, rows
 
 WRITTEN: dict[str, dict[str, object]] = {
@@ -36,22 +36,22 @@ def test_every_kind_of_tree_that_lightgbm_writes_is_accepted(name: str) -> None:
         assert b"cat_threshold=" in model
     if name == "constant":
         assert b"num_leaves=1\n" in model
-    check_structure("lightgbm", model, len(NAMES))
+    read_forest("lightgbm", model, len(NAMES))
 
 
 def test_cut_and_continued_models_are_accepted() -> None:
     """Their texts are written by a booster that read them."""
     booster = lightgbm.Booster(model_str=model_of("lightgbm").decode())
-    check_structure("lightgbm", booster.model_to_string(num_iteration=1).encode(), len(NAMES))
+    read_forest("lightgbm", booster.model_to_string(num_iteration=1).encode(), len(NAMES))
     settings = {"objective": "regression", "verbose": -1, "num_threads": 1}
     longer = lightgbm.train(settings, lightgbm.Dataset(rows(), labels()), 2, init_model=booster)
-    check_structure("lightgbm", longer.model_to_string().encode(), len(NAMES))
+    read_forest("lightgbm", longer.model_to_string().encode(), len(NAMES))
 
 
 def test_linear_trees_are_refused_with_a_clear_word() -> None:
     """Their leaves are not one number."""
     with pytest.raises(ArtifactError, match="linear trees are not supported"):
-        check_structure("lightgbm", lightgbm_model(linear_tree=True), len(NAMES))
+        read_forest("lightgbm", lightgbm_model(linear_tree=True), len(NAMES))
 
 
 def _with_line(key: str, value: str, tree: int = 0) -> bytes:
@@ -105,7 +105,7 @@ def test_one_wrong_entry_is_refused_with_its_tree_and_key(key: str, value: str, 
     """Each of these ends, hangs or misleads the process that opens it with LightGBM alone."""
     model = _with_line(key, _first_replaced(key, value))
     with pytest.raises(ArtifactError, match=rf"Tree=0: .*({reason})"):
-        check_structure("lightgbm", model, len(NAMES))
+        read_forest("lightgbm", model, len(NAMES))
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_a_wrong_header_or_tail_is_refused(old: str, new: str, reason: str) -> N
     model = model_of("lightgbm").decode()
     assert old in model
     with pytest.raises(ArtifactError, match=reason):
-        check_structure("lightgbm", model.replace(old, new, 1).encode(), len(NAMES))
+        read_forest("lightgbm", model.replace(old, new, 1).encode(), len(NAMES))
 
 
 def test_a_repeated_line_in_a_tree_is_refused() -> None:
     """A second `leaf_value` would hide the first from a reader that looks at one of them."""
     model = _with_line("leaf_value", _line("leaf_value") + "\nleaf_value=" + _line("leaf_value"))
     with pytest.raises(ArtifactError, match="Tree=0: key 'leaf_value' appears twice"):
-        check_structure("lightgbm", model, len(NAMES))
+        read_forest("lightgbm", model, len(NAMES))
 
 
 def test_a_tail_that_does_not_match_is_refused_at_once() -> None:
@@ -144,5 +144,5 @@ def test_a_tail_that_does_not_match_is_refused_at_once() -> None:
     model = model_of("lightgbm").replace(b"end of parameters", b"end of parameter!")
     started = time.perf_counter()
     with pytest.raises(ArtifactError, match="after the last tree"):
-        check_structure("lightgbm", model, len(NAMES))
+        read_forest("lightgbm", model, len(NAMES))
     assert time.perf_counter() - started < 1

@@ -19,7 +19,12 @@ def test_a_tree_is_reached_whole_and_what_is_beside_it_is_not() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [([1, -1], [1, -1]), ([1, 0, -1], [2, 2, -1]), ([0], [0]), ([1, 3, 3, -1], [2, -1, -1, -1])],
+    [
+        ([1, -1], [1, -1]),
+        ([1, 0, -1], [2, 2, -1]),
+        ([0], [0]),
+        ([1, 3, 3, -1, -1, -1], [2, 4, 5, -1, -1, -1]),
+    ],
     ids=["same child twice", "cycle to the root", "own child", "two parents"],
 )
 def test_shared_nodes_and_cycles_are_refused(left: list[int], right: list[int]) -> None:

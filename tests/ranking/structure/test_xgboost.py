@@ -7,7 +7,7 @@ import pytest
 import xgboost
 
 from ranking.errors import ArtifactError
-from ranking.structure import check_structure
+from ranking.structure import read_forest
 from tests.ranking.models import NAMES, labels, model_of, rows, xgboost_model
 
 WRITTEN: dict[str, dict[str, object]] = {
@@ -24,7 +24,7 @@ WRITTEN: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_kind_of_model_that_xgboost_writes_is_accepted(name: str) -> None:
     """Constant and pruned trees, both ways of growing, forests and dropped trees."""
-    check_structure("xgboost", xgboost_model(**WRITTEN[name]), len(NAMES))
+    read_forest("xgboost", xgboost_model(**WRITTEN[name]), len(NAMES))
 
 
 def test_pruning_leaves_dead_nodes_which_are_accepted() -> None:
@@ -40,17 +40,17 @@ def test_categorical_splits_named_features_and_slices_are_accepted() -> None:
     )
     booster = xgboost.train({"max_depth": 3, "max_cat_to_onehot": 1, "nthread": 1}, data, 3)
     assert any("3" in str(tree) for tree in booster.get_dump())
-    check_structure("xgboost", bytes(booster.save_raw("ubj")), len(NAMES))
-    check_structure("xgboost", bytes(booster[:1].save_raw("ubj")), len(NAMES))
+    read_forest("xgboost", bytes(booster.save_raw("ubj")), len(NAMES))
+    read_forest("xgboost", bytes(booster[:1].save_raw("ubj")), len(NAMES))
 
 
-def test_the_linear_booster_is_accepted() -> None:
-    """One weight a feature and the bias."""
+def test_the_linear_booster_is_refused() -> None:
+    """It has no trees to score with."""
     settings = {"booster": "gblinear", "nthread": 1, "updater": "coord_descent"}
-    model = bytes(
-        xgboost.train(settings, xgboost.DMatrix(np.nan_to_num(rows()), labels()), 2).save_raw("ubj")
-    )
-    check_structure("xgboost", model, len(NAMES))
+    data = xgboost.DMatrix(np.nan_to_num(rows()), labels())
+    model = bytes(xgboost.train(settings, data, 2).save_raw("ubj"))
+    with pytest.raises(ArtifactError, match="gbtree or dart expected, got 'gblinear'"):
+        read_forest("xgboost", model, len(NAMES))
 
 
 def _patched(name: bytes, entry: int, value: bytes) -> bytes:
@@ -79,7 +79,7 @@ def _patched(name: bytes, entry: int, value: bytes) -> bytes:
 def test_one_wrong_entry_is_refused_with_its_tree_and_array(name: bytes, value: bytes, reason: str) -> None:
     """Each of these crashes or misleads the process that opens it with XGBoost alone."""
     with pytest.raises(ArtifactError, match=f"tree 0: .*{reason}"):
-        check_structure("xgboost", _patched(name, 0, value), len(NAMES))
+        read_forest("xgboost", _patched(name, 0, value), len(NAMES))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_one_wrong_entry_is_refused_with_its_tree_and_array(name: bytes, value: 
             "num_feature|wrong",
         ),
         (b"\x09num_treesSL\0\0\0\0\0\0\0\x013", b"\x09num_treesSL\0\0\0\0\0\0\0\x017", "num_trees=7"),
-        (b"\x06gbtree}", b"\x06gbtrex}", "gbtree, dart or gblinear expected, got 'gbtrex'"),
+        (b"\x06gbtree}", b"\x06gbtrex}", "gbtree or dart expected, got 'gbtrex'"),
         (b"\x0bnum_deletedSL\0\0\0\0\0\0\0\x010", b"\x0bnum_deletedSL\0\0\0\0\0\0\0\x011", "num_deleted"),
         (b"tree_info[#L\0\0\0\0\0\0\0\x03i\0", b"tree_info[#L\0\0\0\0\0\0\0\x03i\5", "one output"),
         (b"loss_changes", b"loss_chances", "unknown key"),
@@ -103,16 +103,16 @@ def test_wrong_counts_and_keys_are_refused(old: bytes, new: bytes, reason: str) 
     model = model_of("xgboost")
     assert old in model
     with pytest.raises(ArtifactError, match=reason):
-        check_structure("xgboost", model.replace(old, new, 1), len(NAMES))
+        read_forest("xgboost", model.replace(old, new, 1), len(NAMES))
 
 
 def test_the_width_must_be_the_manifests() -> None:
     """A model of four features does not take five."""
     with pytest.raises(ArtifactError, match="num_feature=5 expected, got 4"):
-        check_structure("xgboost", model_of("xgboost"), len(NAMES) + 1)
+        read_forest("xgboost", model_of("xgboost"), len(NAMES) + 1)
 
 
 def test_parents_must_be_those_that_have_the_node_as_child() -> None:
     """Node 1 hangs below the root and claims another parent."""
     with pytest.raises(ArtifactError, match="tree 0: parents do not agree"):
-        check_structure("xgboost", _patched(b"parents", 1, struct.pack(">i", 2)), len(NAMES))
+        read_forest("xgboost", _patched(b"parents", 1, struct.pack(">i", 2)), len(NAMES))
