@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ranking.cli import main
+from ranking.scorer import warm_up
 from ranking.training import train
 from tests.ranking.runs import BACKENDS, letor, lists, quick
 
@@ -40,6 +41,13 @@ class Ran:
 
 
 Cli = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_scorer() -> None:
+    """So that no command says, where its stderr is read, that it compiles for the first time."""
+    for backend in BACKENDS:
+        warm_up(backend)
 
 
 @pytest.fixture
