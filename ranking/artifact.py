@@ -284,7 +284,10 @@ def read_golden(content: bytes, feature_count: int, where: Path) -> Golden:
                 e.compress_type != zipfile.ZIP_STORED or e.file_size > len(content) for e in entries.values()
             ):
                 raise ValueError("compressed entries")
-            features, scores = _npy(archive.read("features.npy")), _npy(archive.read("scores.npy"))
+            features, scores = (
+                float32_of_npy(archive.read("features.npy")),
+                float32_of_npy(archive.read("scores.npy")),
+            )
     # zipfile meets damage with many kinds of exceptions, NotImplementedError and RuntimeError among them.
     except Exception as error:
         raise ArtifactError(f"{where}: {error}; {REMEDY}") from error
@@ -299,8 +302,11 @@ def read_golden(content: bytes, feature_count: int, where: Path) -> Golden:
     return Golden(features, scores)
 
 
-def _npy(content: bytes) -> Float32:
-    """A C-ordered float32 array; `np.load` would allocate whatever the header claims."""
+def float32_of_npy(content: bytes) -> Float32:
+    """The C-ordered float32 array of one or two dimensions in these bytes of an npy file, version 1.0.
+
+    Raises ValueError for anything else; `np.load` would allocate whatever the header claims.
+    """
     buffer = io.BytesIO(content)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("npy version 1.0 expected")

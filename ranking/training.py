@@ -29,6 +29,7 @@ from ranking.evaluation import (
     evaluate_scores,
     score_dataset,
 )
+from ranking.feature_profile import feature_profile, feature_ranges
 from ranking.metrics import Metric
 from ranking.objectives import objective_named
 from ranking.rankers import Ranker
@@ -309,21 +310,13 @@ def _facts(
         "interrupted": result.interrupted,
         "metrics": {},
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
-        "feature_ranges": _ranges(data.features),
+        "feature_ranges": feature_ranges(data.features),
+        "feature_profile": feature_profile(data.features),
     }
     if result.evaluation is not None:
         facts["metrics"] = {"valid": dict(result.evaluation.means)}
         facts["conventions"] = dict(result.evaluation.conventions)
     return facts
-
-
-def _ranges(features: Float32) -> list[list[float] | None]:
-    """[lowest, highest] of each feature in training, None where it was always missing."""
-    low, high = np.fmin.reduce(features, axis=0), np.fmax.reduce(features, axis=0)
-    return [
-        None if np.isnan(a) else [float(a), float(b)]
-        for a, b in zip(low.tolist(), high.tolist(), strict=True)
-    ]
 
 
 def _golden(data: RankingDataset, seed: int) -> Float32:

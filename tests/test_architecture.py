@@ -18,9 +18,13 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "cpus": set(),
     "report": set(),
+    "compiled_code": set(),
     "own_code": {"errors"},
     "dataset": {"errors"},
-    "letor": DATA,
+    "decimals": set(),
+    "nametable": {"decimals"},
+    "letor": {*DATA, "decimals"},
+    "featurestore": {*DATA, "letor", "nametable"},
     "metrics": {*DATA, "own_code"},
     "propensity": DATA,
     "clicks": DATA,
@@ -32,6 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "scorer": {*DATA, "structure"},
     "manifest": DATA,
     "checkpoint": {"errors"},
+    "feature_profile": {"dataset"},
+    "feedback": DATA,
     "synthetic": {*DATA, "letor"},
     "objectives": {*DATA, "metrics", "own_code", "propensity"},
     "losses": {*DATA, "metrics", "objectives"},
@@ -47,8 +53,8 @@ ROOMS: dict[str, set[str]] = {
     "watch": {"checkpoint", "config", "dataset", "metrics"},
     "training_report": {"dataset", "evaluation", "report", "scorer"},
     "training": {
-        *DATA, "artifact", "boosting", "checkpoint", "config", "evaluation", "metrics", "objectives",
-        "rankers", "report", "scorer", "training_report", "watch",
+        *DATA, "artifact", "boosting", "checkpoint", "config", "evaluation", "feature_profile", "metrics",
+        "objectives", "rankers", "report", "scorer", "training_report", "watch",
     },
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "tuning": {
@@ -56,13 +62,18 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
     "cli": {
-        *DATA, "artifact", "config", "cpus", "crossvalidation", "description", "doctor", "evaluation",
-        "letor", "metrics", "objectives", "predictions", "rankers", "registry", "scorer", "tables",
+        *DATA, "artifact", "compiled_code", "config", "cpus", "crossvalidation", "description",
+        "doctor", "evaluation",
+        "featurestore", "feedback", "letor", "metrics", "objectives", "predictions", "rankers",
+        "registry", "scorer", "tables",
         "training", "tuning",
     },
 }  # fmt: skip
 
-SERVICE_SEES = {*DATA, "artifact", "cpus", "manifest", "rankers", "registry"}
+SERVICE_SEES = {
+    *DATA, "artifact", "compiled_code", "cpus", "decimals", "featurestore", "manifest", "nametable",
+    "rankers", "registry",
+}  # fmt: skip
 
 OWNERS: dict[str, tuple[str, ...]] = {
     # Libraries that live in some rooms alone.

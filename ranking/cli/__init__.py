@@ -12,7 +12,8 @@ import sys
 
 import typer
 
-from ranking.cli import data, evaluate, models, objectives, train, tune
+from ranking.cli import data, evaluate, features, keys, log, models, objectives, train, tune
+from ranking.compiled_code import bring_compiled_code
 from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
@@ -31,12 +32,16 @@ tune.register(app)
 evaluate.register(app)
 models.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
+app.add_typer(log.app, name="log")
+app.add_typer(keys.app, name="keys")
 app.add_typer(objectives.app, name="objectives")
 
 
 def main() -> None:
     """Run the command line and end with its exit code."""
     limit_openmp()
+    bring_compiled_code()
     try:
         _run()
     except RankwrightError as error:

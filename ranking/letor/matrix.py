@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ranking.dataset import Float32
-from ranking.letor.parsing import compiled
+from ranking.decimals import compiled
 
 _FIRST_ROWS = 1024
 

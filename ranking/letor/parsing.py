@@ -9,21 +9,22 @@ is put on a list, and Python converts it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
 from ranking.dataset import Float32, Int64
+from ranking.decimals import (
+    DOUBTFUL,
+    MALFORMED,
+    UInt8,
+    compiled,
+    digits_value,
+    leading_digits,
+    number,
+    word_at,
+)
 
-UInt8 = npt.NDArray[np.uint8]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-PAD = 16
 LABEL, QID, FEATURE, COMMENT = 1, 2, 3, 4
 """What was being read when a line turned out malformed."""
 
@@ -39,68 +40,10 @@ _QID = np.uint64(int.from_bytes(b"qid:", "little"))
 _DOCID = np.uint64(int.from_bytes(b"docid", "little"))
 _FOUR_BYTES, _FIVE_BYTES = np.uint64(2**32 - 1), np.uint64(2**40 - 1)
 
-_EXACT, _DOUBTFUL, _MALFORMED = 0, 1, 2
-_POWERS = np.array([float(f"1e{k}") for k in range(64)])
-_INTEGER_POWERS = np.array([10**k for k in range(8)], np.uint64)
-_EXACT_POWER, _EXACT_MANTISSA = 22, np.uint64(2**53)
-_SMALLEST_NORMAL, _LARGEST = 2.0**-126, float(np.finfo(np.float32).max)
-
 _ONES = np.uint64(0x0101010101010101)
 _HIGH_BITS = np.uint64(0x8080808080808080)
-_ZEROS = np.uint64(0x3030303030303030)
-_OVER_NINE = np.uint64(0x7676767676767676)
 _LFS, _HASHES = np.uint64(0x0A0A0A0A0A0A0A0A), np.uint64(0x2323232323232323)
-_PAIRS, _EVERY_FOURTH = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x000000FF000000FF)
-_HUNDREDS, _ONES_PLACE = np.uint64(100 + (1000000 << 32)), np.uint64(1 + (10000 << 32))
-_U3, _U7, _U8, _U10, _U16, _U32, _U56, _BYTE = (np.uint64(n) for n in (3, 7, 8, 10, 16, 32, 56, 255))
-
-
-def compiled(function: Kernel) -> Kernel:
-    return cast(Kernel, njit(cache=True, nogil=True)(function))
-
-
-def _load_word(typing: Any, buffer: Any, at: Any) -> Any:
-    """The eight bytes at a place that need not be aligned, the first one lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        loaded = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
-        loaded.align = 1
-        return loaded
-
-    return types.uint64(buffer, types.int64), generate
-
-
-def _count_trailing_zeros(typing: Any, word: Any) -> Any:
-    """Zero bits below the lowest set one; 64 for zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(types.uint64), generate
-
-
-_word: Callable[[UInt8, int], Any] = cast(Any, intrinsic(_load_word))
-_trailing_zeros: Callable[[Any], Any] = cast(Any, intrinsic(_count_trailing_zeros))
-
-
-@compiled
-def _leading_digits(word: Any) -> Any:
-    """How many of the eight bytes, from the first, are digits."""
-    spread = word ^ _ZEROS
-    return _trailing_zeros(((spread + _OVER_NINE) | spread) & _HIGH_BITS) >> _U3
-
-
-@compiled
-def _digits_value(word: Any, count: Any) -> Any:
-    """The number that the first `count` <= 7 bytes spell, all digits: eight at a time, by three products.
-
-    Source: Lemire, "Quickly parsing eight digits", 2018.
-    """
-    value = ((word ^ _ZEROS) << _U8) << (_U56 - (count << _U3))
-    value = ((value * _U10) + (value >> _U8)) & _PAIRS
-    return (((value & _EVERY_FOURTH) * _HUNDREDS) + (((value >> _U16) & _EVERY_FOURTH) * _ONES_PLACE)) >> _U32
+_U3, _BYTE = np.uint64(3), np.uint64(255)
 
 
 @compiled
@@ -123,97 +66,6 @@ def _skip_blanks(buffer: UInt8, at: int) -> int:
 
 
 @compiled
-def _decimal(mantissa: Any, exponent: int) -> tuple[float, int]:
-    """mantissa * 10^exponent as a double, and whether its float32 is certain.
-
-    With a mantissa and a power that are both exact doubles one operation rounds once, as float() does.
-    Otherwise the double is within 2 units in its last place of the right one, so its float32 is right unless
-    it lies that near to the middle between two float32 (the low 29 bits are 2^28), or beyond the normal ones.
-    """
-    if mantissa == 0:
-        return 0.0, _EXACT
-    value = np.float64(mantissa)
-    if not -64 < exponent < 64:
-        return value, _DOUBTFUL
-    value = value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent]
-    if mantissa <= _EXACT_MANTISSA and -_EXACT_POWER <= exponent <= _EXACT_POWER:
-        return value, _EXACT
-    if not _SMALLEST_NORMAL < value < _LARGEST:
-        return value, _DOUBTFUL
-    # The last 29 bits of the mantissa: what the cast to float32 rounds away.
-    middle = np.float64(value).view(np.int64) & ((1 << 29) - 1)
-    return value, (_DOUBTFUL if -8 <= middle - (1 << 28) <= 8 else _EXACT)
-
-
-@compiled
-def _long_number(buffer: UInt8, at: int) -> tuple[int, float, int]:
-    """(end, value, state) of any decimal number, byte by byte; no sign."""
-    mantissa, kept, digits, exponent = np.uint64(0), 0, 0, 0
-    in_fraction = False
-    while True:
-        byte = buffer[at]
-        if byte == _DOT and not in_fraction:
-            in_fraction = True
-        elif 48 <= byte <= 57:
-            digits += 1
-            if kept < 19:
-                mantissa = mantissa * _U10 + np.uint64(byte - 48)
-                kept += 1 if mantissa > 0 else 0
-                exponent -= in_fraction
-            else:
-                exponent += not in_fraction
-        else:
-            break
-        at += 1
-    if digits == 0:
-        return at, 0.0, _MALFORMED
-    if byte | 32 == 101:
-        sign, at, power, digits = 1, at + 1, 0, 0
-        if buffer[at] == _MINUS or buffer[at] == _PLUS:
-            sign = -1 if buffer[at] == _MINUS else 1
-            at += 1
-        while 48 <= buffer[at] <= 57:
-            power = min(power * 10 + int(buffer[at] - 48), 1 << 40)
-            digits += 1
-            at += 1
-        if digits == 0:
-            return at, 0.0, _MALFORMED
-        exponent += sign * power
-    value, state = _decimal(mantissa, exponent)
-    return at, value, state
-
-
-@compiled
-def _number(buffer: UInt8, at: Any) -> tuple[int, float, int]:
-    """(end, value, state) of the decimal number here: 1, -1, +1, .5, 5., 1e-3."""
-    byte = buffer[at]
-    negative = byte == _MINUS
-    if negative or byte == _PLUS:
-        at += 1
-    # Up to seven digits on each side of the point: below 2^53, so that one division is exact.
-    word = _word(buffer, at)
-    whole = _leading_digits(word)
-    if whole <= _U7:
-        end: Any = at + np.int64(whole)
-        mantissa = _digits_value(word, whole)
-        value: Any = np.float64(mantissa)
-        part = np.uint64(0)
-        byte = buffer[end]
-        if byte == _DOT:
-            word = _word(buffer, end + 1)
-            part = _leading_digits(word)
-            if part <= _U7:
-                end += 1 + np.int64(part)
-                mantissa = mantissa * _INTEGER_POWERS[part] + _digits_value(word, part)
-                value = np.float64(mantissa) / _POWERS[part]
-                byte = buffer[end]
-        if part <= _U7 and whole + part > 0 and (byte | 32) != 101:
-            return end, (-value if negative else value), _EXACT
-    end, value, state = _long_number(buffer, at)
-    return end, (-value if negative else value), state
-
-
-@compiled
 def count_rows(buffer: UInt8, stop: int) -> tuple[int, int, int]:
     """(lines, rows, largest last id) of whole lines; a line is a row unless it is blank or a comment.
 
@@ -221,7 +73,7 @@ def count_rows(buffer: UInt8, stop: int) -> tuple[int, int, int]:
     """
     lines, rows, top, start, comment = 0, 0, 0, 0, -1
     for block in range(0, stop, 8):
-        word = _word(buffer, block)
+        word = word_at(buffer, block)
         feeds, hashes = word ^ _LFS, word ^ _HASHES
         if (((feeds - _ONES) & ~feeds) | ((hashes - _ONES) & ~hashes)) & _HIGH_BITS == 0:
             continue
@@ -257,7 +109,7 @@ def _comment(buffer: UInt8, at: int) -> tuple[int, int, int, int]:
     The id is X of `docid = X`, or else the first word.
     """
     start = _skip_blanks(buffer, at + 1)
-    if _word(buffer, start) & _FIVE_BYTES == _DOCID:
+    if word_at(buffer, start) & _FIVE_BYTES == _DOCID:
         equals = _skip_blanks(buffer, start + 5)
         if buffer[equals] == 61:
             start = _skip_blanks(buffer, equals + 1)
@@ -279,7 +131,7 @@ def _comment(buffer: UInt8, at: int) -> tuple[int, int, int, int]:
 @compiled
 def _query(buffer: UInt8, at: int) -> int:
     """The end of the query id whose `qid:` stands here, or -1."""
-    if _word(buffer, at) & _FOUR_BYTES != _QID:
+    if word_at(buffer, at) & _FOUR_BYTES != _QID:
         return -1
     stop = at + 4
     while buffer[stop] > _SPACE and buffer[stop] != _HASH and buffer[stop] != _DELETE:
@@ -317,16 +169,16 @@ def _features(
     line, line_start, row, doubtful = place
     previous, written = first - 1, 0
     while True:
-        word = _word(buffer, at)
-        count = _leading_digits(word)
+        word = word_at(buffer, at)
+        count = leading_digits(word)
         if count - np.uint64(1) > np.uint64(6):
             break
-        feature = np.int64(_digits_value(word, count))
+        feature = np.int64(digits_value(word, count))
         if (word >> (count << _U3)) & _BYTE != _COLON or feature <= previous:
             return at, False, previous, doubtful
-        end, value, state = _number(buffer, at + np.int64(count) + 1)
+        end, value, state = number(buffer, at + np.int64(count) + 1)
         blank = _is_blank(buffer[end])
-        if state == _MALFORMED or not (blank or _ends(buffer, end)):
+        if state == MALFORMED or not (blank or _ends(buffer, end)):
             return at, False, previous, doubtful
         column = feature - first
         if column < width:
@@ -334,7 +186,7 @@ def _features(
                 features[base + gap] = fill
             features[base + column] = value
             written = column + 1
-            if state == _DOUBTFUL:
+            if state == DOUBTFUL:
                 if doubtful < len(slow):
                     slow[doubtful] = (line, line_start, at, row, column)
                 doubtful += 1
@@ -358,11 +210,11 @@ def _head(
     labels, queries, slow, counts = out
     query_start, query_length = open_query
     at = _skip_blanks(buffer, start)
-    end, value, state = _number(buffer, at)
-    if state == _MALFORMED or not (_is_blank(buffer[end]) or _ends(buffer, end)) or value < 0:
+    end, value, state = number(buffer, at)
+    if state == MALFORMED or not (_is_blank(buffer[end]) or _ends(buffer, end)) or value < 0:
         return at, LABEL, query_start, query_length
     labels[row] = value
-    if state == _DOUBTFUL:
+    if state == DOUBTFUL:
         if counts[N_SLOW] < len(slow):
             slow[counts[N_SLOW]] = (line, start, at, row, -1)
         counts[N_SLOW] += 1

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.dataset import Float32, Missing, RankingDataset, Strings
+from ranking.decimals import UInt8
 from ranking.errors import UsageError, unknown_name
 from ranking.letor.explaining import RowForm
 from ranking.letor.grouping import QueryRuns
 from ranking.letor.matrix import GrowingMatrix
 from ranking.letor.naming import read_feature_names
-from ranking.letor.parsing import UInt8
 from ranking.letor.pipeline import Pipeline
 from ranking.letor.scanning import Target
 from ranking.letor.sources import CHUNK_BYTES, STDIN, Paths, path_list

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.dataset import Float32, Int64
+from ranking.decimals import UInt8
 from ranking.letor.explaining import RowForm, explain, token_at
 from ranking.letor.parsing import (
     ERROR_AT,
@@ -33,7 +34,6 @@ from ranking.letor.parsing import (
     SLOW_ROW,
     SLOW_START,
     TOP_ID,
-    UInt8,
     parse_rows,
 )
 from ranking.letor.sources import Chunk

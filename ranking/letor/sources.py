@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ranking.decimals import PAD
 from ranking.errors import DataError, UsageError
-from ranking.letor.parsing import PAD
 
 STDIN = "-"
 CHUNK_BYTES = 1 << 19

@@ -1,0 +1,156 @@
+"""The service's journal as judged lists: what was shown, joined with what came of it.
+
+A ranking is a list of the documents shown, in the order shown; a document's label is the largest that its
+events have by type. The features are those that were scored, to the bit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranking.dataset import Float32, RankingDataset
+from ranking.errors import DataError
+
+ANY_EVENT = {"click": 1.0}
+
+
+@dataclass
+class Journal:
+    """The lines of a journal: schemas by (model, version), rankings by request id, events by request id.
+
+    `damaged` counts lines that cannot be read: the last one of a process that was killed.
+    """
+
+    schemas: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    rankings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    damaged: int = 0
+
+
+def read_journal(folder: Path | str) -> Journal:
+    """Every line of every file, oldest file first. Raises DataError where there is none."""
+    files = sorted(Path(folder).glob("journal-*.jsonl"))
+    if not files:
+        raise DataError(f"{folder} holds no journal: the service writes one with --journal")
+    journal = Journal()
+    for line in _lines(files):
+        try:
+            content = json.loads(line)
+            kind = content["kind"]
+            if kind == "schema":
+                journal.schemas[content["model"], content["version"]] = tuple(content["feature_names"])
+            elif kind == "ranking":
+                # The same request asked twice was shown twice: what came of it came of the last.
+                journal.rankings[content["request_id"]] = content
+            elif kind == "event":
+                journal.events[content["request_id"]] += content["events"]
+        except (ValueError, KeyError, TypeError):
+            journal.damaged += 1
+    return journal
+
+
+def _lines(files: Sequence[Path]) -> Iterator[bytes]:
+    for file in files:
+        with file.open("rb") as content:
+            yield from content
+
+
+def labelled_lists(
+    journal: Journal,
+    labels: Mapping[str, float] = ANY_EVENT,
+    *,
+    model: str | None = None,
+    only_with_events: bool = True,
+) -> RankingDataset:
+    """The rankings of one model as lists: `labels` by event type, `positions` as shown (from 1).
+
+    Rankings of versions with other features than the latest are left out; with `only_with_events` also those
+    that none of the labelled events came of.
+
+    Raises DataError where nothing is left.
+    """
+    chosen = [ranking for ranking in journal.rankings.values() if model is None or ranking["model"] == model]
+    names = {ranking["model"] for ranking in chosen}
+    if len(names) > 1:
+        raise DataError(f"the journal holds rankings of {', '.join(sorted(names))}: name one with --model")
+    features = _latest_schema(journal, chosen)
+    rows: list[Float32] = []
+    parts: list[tuple[str, list[str], list[float]]] = []
+    for ranking in chosen:
+        if journal.schemas.get((ranking["model"], ranking["version"])) != features:
+            continue
+        ids = [result["id"] for result in ranking["results"]]
+        best = _labels_of(journal.events.get(ranking["request_id"], []), labels)
+        if not ids or (only_with_events and not best.keys() & set(ids)):
+            continue
+        rows.append(_rows(ranking, len(features)))
+        parts.append((ranking["request_id"], ids, [best.get(name, 0.0) for name in ids]))
+    if not parts:
+        raise DataError("no ranking of the journal has an event of these types: nothing to learn from")
+    sizes = np.array([len(ids) for _, ids, _ in parts], np.int64)
+    return RankingDataset(
+        features=np.concatenate(rows),
+        labels=np.array([label for _, _, found in parts for label in found], np.float32),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        query_ids=[name for name, _, _ in parts],
+        document_ids=[name for _, ids, _ in parts for name in ids],
+        feature_names=features,
+        positions=np.concatenate([np.arange(1, size + 1) for size in sizes]),
+    )
+
+
+def _latest_schema(journal: Journal, rankings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    for ranking in sorted(rankings, key=lambda ranking: -float(ranking["time"])):
+        found = journal.schemas.get((ranking["model"], ranking["version"]))
+        if found is not None:
+            return found
+    raise DataError("the journal holds no ranking with its feature names")
+
+
+def _labels_of(events: Sequence[Mapping[str, Any]], labels: Mapping[str, float]) -> dict[str, float]:
+    best: dict[str, float] = {}
+    for event in events:
+        if event["type"] in labels:
+            best[event["id"]] = max(best.get(event["id"], 0.0), labels[event["type"]])
+    return best
+
+
+def _rows(ranking: Mapping[str, Any], width: int) -> Float32:
+    try:
+        content = base64.b64decode(ranking["features"], validate=True)
+        rows: Float32 = np.frombuffer(content, "<f4").reshape(len(ranking["results"]), width)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(f"the ranking {ranking['request_id']!r} holds no usable features: {error}") from error
+    return rows
+
+
+def team_credits(journal: Journal, types: Sequence[str]) -> dict[str, int]:
+    """Interleaved rankings won by each version: more events of these types on what it drafted.
+
+    Ties count for none.
+
+    Source: Radlinski, Kurup, Joachims 2008.
+    """
+    won: dict[str, int] = defaultdict(int)
+    for name, ranking in journal.rankings.items():
+        teams = {result["id"]: result["team"] for result in ranking["results"] if "team" in result}
+        if not teams:
+            continue
+        credit = dict.fromkeys(teams.values(), 0)
+        for event in journal.events.get(name, []):
+            if event["type"] in types and event["id"] in teams:
+                credit[teams[event["id"]]] += 1
+        most = max(credit.values())
+        winners = [team for team, count in credit.items() if count == most]
+        for team in credit:
+            won[team] += int(len(winners) == 1 and team == winners[0])
+    return dict(won)
