@@ -9,16 +9,31 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from service.access import Access, Gate, read_keys
+from service.answering import Answering, Observer
+from service.background import Background
 from service.boundary import Boundary
+from service.draining import Draining
 from service.errors import install_error_handlers
+from service.experiments import Interleaving, Split
+from service.journal import Journal
+from service.lookup import StoredFeatures
+from service.models import Models
+from service.observing import Observing, log_answer
 from service.openapi import publish_schema
 from service.pool import ScoringPool
+from service.routes.features import feature_routes
+from service.routes.feedback import feedback_routes
 from service.routes.models import model_routes
 from service.routes.operations import operation_routes
+from service.routes.page import page_routes
 from service.routes.rank import rank_routes
+from service.routes.rerank import rerank_routes
 from service.settings import Settings
+from service.shadow import Shadow
 from service.sources import Source, source_of
 from service.telemetry import Telemetry
+from service.tracing import trace_requests
 
 if TYPE_CHECKING:
     from ranking.rankers import Ranker
@@ -34,25 +49,88 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     """
     telemetry = Telemetry()
     source = source_of(settings, ranker, telemetry)
-    pool = ScoringPool(settings.scoring_threads, settings.queue_size, settings.queue_seconds)
+    access = Access(
+        read_keys(settings.keys_file, settings.keys.get_secret_value() if settings.keys else None),
+        settings.rate,
+        settings.rate_burst,
+    )
+    parts = _Parts(settings, source.models, telemetry)
+    answering = Answering(
+        source.models,
+        settings,
+        parts.stored,
+        parts.observers,
+        Split(settings.split) if settings.split else None,
+        Interleaving(settings.interleave) if settings.interleave else None,
+    )
+    pool = ScoringPool(
+        settings.scoring_threads, settings.queue_size, settings.queue_seconds, telemetry.queue_wait.observe
+    )
+    draining = Draining()
     app = FastAPI(
         title="Rankwright",
         version="1",
         description=DESCRIPTION,
-        lifespan=_lifespan(source, pool, loaded=ranker is not None),
+        lifespan=_lifespan(source, pool, parts, loaded=ranker is not None),
         redirect_slashes=False,
     )
-    app.include_router(rank_routes(source.models, pool, telemetry, settings))
+    app.state.draining, app.state.models = draining, source.models
+    app.state.background, app.state.journal = parts.background, parts.journal
+    app.include_router(rank_routes(answering, pool, settings))
+    app.include_router(rerank_routes(answering, pool, settings))
+    app.include_router(feedback_routes(parts.journal, telemetry, settings))
+    app.include_router(feature_routes(parts.stored, settings))
     app.include_router(model_routes(source.models, source.history, settings))
-    app.include_router(operation_routes(source.models, telemetry))
+    app.include_router(operation_routes(source.models, telemetry, draining))
+    app.include_router(page_routes())
+    app.add_middleware(Gate, access=access, pool=pool)
     app.add_middleware(Boundary, telemetry=telemetry)
+    if settings.tracing:
+        trace_requests(app)
     install_error_handlers(app)
     publish_schema(app)
     return app
 
 
+class _Parts:
+    """What the settings add around answering, and has to be closed at the end."""
+
+    def __init__(self, settings: Settings, models: Models, telemetry: Telemetry) -> None:
+        self.background = Background("observing", 100, telemetry.dropped.labels("observing").inc)
+        self.stored = None
+        if settings.features is not None:
+            from ranking.featurestore import open_store
+
+            self.stored = StoredFeatures(open_store(settings.features), settings.unknown_id)
+        self.journal = None
+        if settings.journal is not None:
+            self.journal = Journal(
+                settings.journal,
+                telemetry,
+                max_bytes=settings.journal_bytes,
+                fsync_seconds=settings.journal_fsync_seconds,
+                share=settings.journal_share,
+            )
+        self.observers: list[Observer] = [Observing(telemetry, self.background, settings.observed_per_second)]
+        if settings.log_answers:
+            self.observers.append(log_answer)
+        if self.journal is not None:
+            self.observers.append(self.journal)
+        if settings.shadow is not None:
+            self.observers.append(
+                Shadow(settings.shadow, settings.shadow_share, models, telemetry, self.background)
+            )
+
+    def close(self) -> None:
+        self.background.close()
+        if self.journal is not None:
+            self.journal.close()
+        if self.stored is not None:
+            self.stored.store.close()
+
+
 def _lifespan(
-    source: Source, pool: ScoringPool, *, loaded: bool
+    source: Source, pool: ScoringPool, parts: _Parts, *, loaded: bool
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,5 +149,6 @@ def _lifespan(
             with suppress(asyncio.CancelledError):
                 await watching
             pool.close()
+            parts.close()
 
     return lifespan

@@ -8,14 +8,25 @@ from fastapi import Request
 
 from service.errors import ApiError
 
+NPY = "application/x-npy"
 
-async def read_json_body(request: Request, max_bytes: int, seconds: float) -> bytes:
+
+def is_npy(request: Request) -> bool:
+    """Whether the body claims to be an npy file."""
+    return media_type(request) == NPY
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, max_bytes: int, seconds: float, *, npy: bool = False) -> bytes:
     """The whole body.
 
-    Raises ApiError 415 where it does not claim to be plain JSON, 413 above `max_bytes` (declared, or counted
-    as it comes in), 408 where it has not come in `seconds`.
+    Raises ApiError 415 where it does not claim to be plain JSON (or, with `npy`, an npy file), 413 above
+    `max_bytes` (declared, or counted as it comes in), 408 where it has not come in `seconds`.
     """
-    _check_headers(request, max_bytes)
+    _check_headers(request, max_bytes, npy=npy)
     chunks, size = [], 0
     try:
         async with asyncio.timeout(seconds):
@@ -34,14 +45,16 @@ async def read_json_body(request: Request, max_bytes: int, seconds: float) -> by
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_headers(request: Request, max_bytes: int) -> None:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
+    kind = media_type(request)
+    json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    if not json and not (npy and kind == NPY):
+        expected = ["application/json", NPY] if npy else ["application/json"]
         raise ApiError(
             415,
             "unsupported_media_type",
-            f"expected Content-Type application/json, got {kind!r}",
-            expected=["application/json"],
+            f"expected Content-Type {' or '.join(expected)}, got {kind!r}",
+            expected=expected,
         )
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":

@@ -8,6 +8,7 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access import HARDENED
 from service.errors import internal_error
 from service.telemetry import Telemetry
 
@@ -33,6 +34,7 @@ class Boundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *HARDENED]
             await send(message)
 
         self.telemetry.in_flight.inc()
@@ -51,5 +53,7 @@ class Boundary:
         finally:
             self.telemetry.in_flight.dec()
             route = getattr(scope.get("route"), "path", "unmatched")
+            if status in (429, 503):
+                self.telemetry.shed.labels(str(status)).inc()
             self.telemetry.requests.labels(route, scope["method"], status).inc()
             self.telemetry.latency.labels(route).observe(time.perf_counter() - started)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from service.errors import ApiError, invalid
-from service.messages import RankRequest, RequestId
+from service.messages import RankRequest, RawBatchRequest, RawRankRequest, RequestId
+
+Decoded = TypeVar("Decoded")
 
 _DECODER = msgspec.json.Decoder(RankRequest)
+_RAW_DECODER = msgspec.json.Decoder(RawRankRequest)
+_BATCH_DECODER = msgspec.json.Decoder(RawBatchRequest)
 
 
 class _Label(msgspec.Struct):
@@ -20,14 +24,36 @@ class _Label(msgspec.Struct):
 _LABEL_DECODER = msgspec.json.Decoder(_Label)
 
 
+def decode_raw(body: bytes | msgspec.Raw) -> RawRankRequest | None:
+    """The request with its numbers left alone; None where `decode_request` has something to say."""
+    try:
+        return _RAW_DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def decode_batch(body: bytes) -> list[bytes]:
+    """The requests of a `BatchRequest`, not looked into. Raises ApiError as `decode_request` does."""
+    return [bytes(request) for request in _decode(_BATCH_DECODER, body).requests]
+
+
+def decode_as(struct: type[Decoded], body: bytes) -> Decoded:
+    """A body of another kind. Raises ApiError as `decode_request` does."""
+    return _decode(msgspec.json.Decoder(struct), body)
+
+
 def decode_request(body: bytes) -> RankRequest:
     """The request in a JSON body.
 
     Raises ApiError 400 for what is no JSON (NaN, Infinity and numbers beyond float64 included), 422 for other
     shapes and types than the contract's.
     """
+    return _decode(_DECODER, body)
+
+
+def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _labelled(_wrong_shape(body, str(error)), body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -33,15 +33,18 @@ class ApiError(Exception):
         self.headers, self.extra = headers, extra
         self.request_id: str | None = None
 
-    def response(self) -> Response:
-        body = {
+    def content(self) -> dict[str, Any]:
+        """The body of the answer."""
+        return {
             "error": self.code,
             "message": self.message,
             "detail": self.message,
             "request_id": self.request_id or new_request_id(),
             **self.extra,
         }
-        return Response(msgspec.json.encode(body), self.status, self.headers, "application/json")
+
+    def response(self) -> Response:
+        return Response(msgspec.json.encode(self.content()), self.status, self.headers, "application/json")
 
 
 def new_request_id() -> str:

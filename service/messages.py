@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 Identifier = Annotated[str, Meta(max_length=512)]
 RequestId = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -15,10 +15,13 @@ Value = float | None
 
 
 class Candidate(Struct, forbid_unknown_fields=True, gc=False):
-    """One document to rank: `features` in the model's order (null is missing), or by name (absent too)."""
+    """One document to rank: `features` in the model's order (null is missing), or by name (absent too).
+
+    Without `features` they come from the feature store, by `id`.
+    """
 
     id: Identifier
-    features: list[Value] | dict[str, Value]
+    features: list[Value] | dict[str, Value] | None = None
 
 
 class Query(Struct, forbid_unknown_fields=True):
@@ -34,18 +37,56 @@ class Explain(Struct, forbid_unknown_fields=True):
     top_features: Annotated[int, Meta(ge=1, le=10_000)] = 5
 
 
-class RankRequest(Struct, forbid_unknown_fields=True):
-    """Candidates one by one (`candidates`), or as a table (`ids`, `columns`, `matrix`)."""
+class Asked(Struct, forbid_unknown_fields=True):
+    """What a request says beside its candidates.
+
+    `context` gives features of the query or the user by name: they hold for every candidate that does not
+    give its own. `top_k` cuts the answer, `explain` adds contributions to what is left of it.
+    """
 
     model: str | None = None
     request_id: RequestId | None = None
     query: Query | None = None
+    context: dict[str, Value] | None = None
+    top_k: Annotated[int, Meta(ge=1)] | None = None
+    explain: bool | Explain | None = False
+
+
+class RankRequest(Asked):
+    """Candidates one by one (`candidates`), or as a table (`ids`, `columns`, `matrix`)."""
+
     candidates: list[Candidate] | None = None
     ids: list[Identifier] | None = None
     columns: list[str] | None = None
     matrix: list[list[Value]] | None = None
-    top_k: Annotated[int, Meta(ge=1)] | None = None
-    explain: bool | Explain | None = False
+
+
+class RawCandidate(Struct, forbid_unknown_fields=True, gc=False):
+    """A candidate whose features were not looked at yet."""
+
+    id: Identifier
+    features: Raw = Raw(b"null")
+
+
+class RawRankRequest(Asked):
+    """A `RankRequest` whose numbers were not looked at yet."""
+
+    candidates: list[RawCandidate] | None = None
+    ids: list[Identifier] | None = None
+    columns: list[str] | None = None
+    matrix: Raw = Raw(b"null")
+
+
+class BatchRequest(Struct, forbid_unknown_fields=True):
+    """Many requests at once, each a `RankRequest`; a bad one is refused by itself, the others answered."""
+
+    requests: list[Any]
+
+
+class RawBatchRequest(Struct, forbid_unknown_fields=True):
+    """A `BatchRequest` whose requests were not looked at yet."""
+
+    requests: list[Raw]
 
 
 class Contributions(Struct):
@@ -57,13 +98,17 @@ class Contributions(Struct):
 
 
 class Result(Struct, gc=False):
-    """`index` is the candidate's place in the request (from 0), `rank` its place in the answer (from 1)."""
+    """`index` is the candidate's place in the request (from 0), `rank` its place in the answer (from 1).
+
+    `team` is the version that drafted it, in an interleaved list.
+    """
 
     id: str
     index: int
     rank: int
     score: float
     contributions: Contributions | UnsetType = UNSET
+    team: str | UnsetType = UNSET
 
 
 class RankWarning(Struct, omit_defaults=True):
@@ -93,6 +138,58 @@ class RankReply(Struct):
     timing_ms: Timing
 
 
+class BatchItem(Struct, omit_defaults=True):
+    """`reply` with status 200, `error` with any other."""
+
+    status: int
+    reply: RankReply | None = None
+    error: dict[str, Any] | None = None
+
+
+class BatchReply(Struct):
+    """The answers in the order of the requests."""
+
+    results: list[BatchItem]
+
+
+class Event(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What happened to a document of a ranking: `position` counts from 1, `time` is Unix seconds."""
+
+    id: Identifier
+    type: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+    position: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    time: Annotated[float, Meta(ge=0)] | None = None
+
+
+class Feedback(Struct, forbid_unknown_fields=True):
+    """Events on the ranking that was answered under this request id."""
+
+    request_id: RequestId
+    events: Annotated[list[Event], Meta(min_length=1, max_length=1000)]
+
+
+class FeedbackReply(Struct):
+    accepted: int
+
+
+class StoredRow(Struct, forbid_unknown_fields=True):
+    """Features by name; absent and null are missing."""
+
+    features: dict[str, Value]
+
+
+class StoredRows(Struct, forbid_unknown_fields=True):
+    """Rows of a table for the feature store; a row replaces the whole row of its id."""
+
+    ids: list[Identifier]
+    columns: list[str]
+    matrix: list[list[Value]]
+
+
+class StoreReply(Struct):
+    stored: int
+
+
 class ModelSummary(Struct):
     """A name, its versions on disk, and the one that answers to the bare name now."""
 
@@ -112,16 +209,30 @@ class Limits(Struct):
     max_candidates: int
     max_body_bytes: int
     max_explained: int
+    max_batch: int
+
+
+class FeatureSchema(Struct, omit_defaults=True):
+    """A column: its name, and the least and greatest value it had in training."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
 
 
 class ModelDescription(Struct):
-    """What a caller needs to build a request, and what the manifest says of quality."""
+    """What a caller needs to build a request, and what the manifest says of quality.
+
+    `digest` is the SHA-256 of the model's file.
+    """
 
     name: str
     version: str
     kind: str
+    digest: str
     feature_count: int
     feature_names: list[str]
+    features: list[FeatureSchema]
     missing: str
     metrics: dict[str, Any]
     conventions: dict[str, Any]

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranking.dataset import Float32
+from ranking.nametable import NameTable, name_table
 from service.errors import RETRY_AFTER, ApiError
+from service.scan import scan_rows
 
 if TYPE_CHECKING:
     from ranking.rankers import Ranker
@@ -21,16 +24,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A ranker under the name and version it answers with; `manifest` is what its folder says of it."""
+    """A ranker under the name and version it answers with; `manifest` is what its folder says of it.
+
+    `digest` is the SHA-256 of its file, `file_bytes` the size of its folder's files. `low` and `high` float32
+    [features] are the ends of what training saw, infinite where that is not known.
+    """
 
     name: str
     version: str
     ranker: Ranker
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    file_bytes: int = 0
     columns: Mapping[str, int] = field(init=False)
+    names: NameTable = field(init=False)
+    low: Float32 = field(init=False)
+    high: Float32 = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {name: i for i, name in enumerate(self.feature_names)})
+        low, high = _ranges(self.manifest.get("feature_ranges"), self.feature_count)
+        found = {
+            "columns": {name: i for i, name in enumerate(self.feature_names)},
+            "names": name_table(self.feature_names),
+            "low": low,
+            "high": high,
+        }
+        for key, value in found.items():
+            object.__setattr__(self, key, value)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -41,11 +61,24 @@ class Model:
         return self.ranker.feature_count
 
 
+def _ranges(found: Any, width: int) -> tuple[Float32, Float32]:
+    """(lowest, highest) of each feature; a manifest without usable ranges limits nothing."""
+    low, high = np.full(width, -np.inf, np.float32), np.full(width, np.inf, np.float32)
+    if isinstance(found, list) and len(found) == width:
+        for column, ends in enumerate(found):
+            if isinstance(ends, list) and len(ends) == 2:
+                low[column], high[column] = ends
+    return low, high
+
+
 def warmed(ranker: Ranker) -> Ranker:
-    """The ranker after one row was scored and explained: no request waits for code to be compiled."""
+    """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
     row = np.zeros((1, ranker.feature_count), np.float32)
     ranker.score(row)
     ranker.contributions(row)
+    names = name_table(("a",))
+    scan_rows([b"[0]"], names)
+    scan_rows([b'{"a": 0}'], names)
     return ranker
 
 

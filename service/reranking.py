@@ -5,44 +5,89 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ranking.dataset import Float32, Float64, Int64
-from service.candidates import to_batch
+from service.candidates import Batch
 from service.errors import invalid, new_request_id
-from service.messages import Contributions, Explain, RankReply, RankRequest, Result, Timing
+from service.experiments import Interleaving
+from service.messages import Asked, Contributions, Explain, RankReply, Result, Timing
 from service.models import Model
 from service.settings import Settings
 
 
-def rank(request: RankRequest, model: Model, settings: Settings, started: float) -> RankReply:
+@dataclass(frozen=True)
+class Ranked:
+    """A reply with the scores of all candidates, float32 [candidates], and their order."""
+
+    reply: RankReply
+    scores: Float32
+    order: Int64
+
+
+def rank(asked: Asked, batch: Batch, model: Model, settings: Settings, started: float) -> Ranked:
     """Candidates by falling score, then by their order in the request; the first `top_k`, or all.
 
-    `started` is the `time.perf_counter()` at which the body was there. Raises ApiError as `to_batch` does,
-    and 422 where a score is not finite or more candidates are to be explained than the settings allow.
+    `started` is the `time.perf_counter()` at which the body was there. Raises ApiError 422 where a score is
+    not finite or more candidates are to be explained than the settings allow.
     """
-    batch = to_batch(request, model, settings.max_candidates)
     parsed = time.perf_counter()
-    scores = model.ranker.score(batch.features)
-    _check_finite(scores)
-    order = np.argsort(-scores, kind="stable")[: request.top_k]
+    scores, order = _ordered(batch, model)
+    shown = order[: asked.top_k]
     results = [
         Result(batch.ids[index], index, place, score)
-        for place, (index, score) in enumerate(zip(order.tolist(), scores[order].tolist(), strict=True), 1)
+        for place, (index, score) in enumerate(zip(shown.tolist(), scores[shown].tolist(), strict=True), 1)
     ]
-    if request.explain:
-        explain = request.explain if isinstance(request.explain, Explain) else Explain()
-        _explain(results, batch.features, order, model, explain.top_features, settings.max_explained)
-    ended = time.perf_counter()
-    return RankReply(
-        request.request_id or new_request_id(),
-        model.name,
-        model.version,
-        results,
-        batch.warnings,
-        Timing(_ms(parsed - started), _ms(ended - parsed), _ms(ended - started)),
+    if asked.explain:
+        explain = asked.explain if isinstance(asked.explain, Explain) else Explain()
+        _explain(results, batch.features, shown, model, explain.top_features, settings.max_explained)
+    reply = _reply(asked, model.name, model.version, results, batch, (started, parsed))
+    return Ranked(reply, scores, order)
+
+
+def drafted(
+    asked: Asked,
+    batches: Sequence[Batch],
+    models: Sequence[Model],
+    interleaving: Interleaving,
+    who: str,
+    started: float,
+) -> Ranked:
+    """Two models' orders drafted into one list; a result has the score of the model that drafted it."""
+    parsed = time.perf_counter()
+    (first, order), (second, other) = (
+        _ordered(batch, model) for batch, model in zip(batches, models, strict=True)
     )
+    mixed, teams = interleaving.draft((order, other), who)
+    scores = np.stack((first, second))
+    names = [f"{model.name}@{model.version}" for model in models]
+    ids = batches[0].ids
+    results = [
+        Result(ids[index], index, place, float(scores[team, index]), team=names[team])
+        for place, (index, team) in enumerate(
+            zip(mixed[: asked.top_k].tolist(), teams[: asked.top_k].tolist(), strict=True), 1
+        )
+    ]
+    version = "+".join(model.version for model in models)
+    reply = _reply(asked, models[0].name, version, results, batches[0], (started, parsed))
+    return Ranked(reply, first, mixed)
+
+
+def _ordered(batch: Batch, model: Model) -> tuple[Float32, Int64]:
+    scores = model.ranker.score(batch.features)
+    _check_finite(scores)
+    return scores, np.argsort(-scores, kind="stable")
+
+
+def _reply(
+    asked: Asked, name: str, version: str, results: list[Result], batch: Batch, times: tuple[float, float]
+) -> RankReply:
+    started, parsed = times
+    ended = time.perf_counter()
+    timing = Timing(_ms(parsed - started), _ms(ended - parsed), _ms(ended - started))
+    return RankReply(asked.request_id or new_request_id(), name, version, results, batch.warnings, timing)
 
 
 def _ms(seconds: float) -> float:

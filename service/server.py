@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import socket
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,8 +22,11 @@ from uvicorn.supervisors import Multiprocess
 
 from ranking.errors import RankwrightError, UsageError
 from service.app import create_app
+from service.draining import VARIABLE as DRAINING_VARIABLE
+from service.draining import Draining
+from service.protocol import BoundedConfig
 from service.settings import PREFIX, Settings
-from service.telemetry import log_as_json
+from service.telemetry import METRICS_VARIABLE, log_as_json
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
@@ -47,11 +54,22 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
 
 
 class _Server(uvicorn.Server):
-    """Says once that it is ready."""
+    """Says once that it is ready; after a first signal it goes on for `drain_seconds`, but is not ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], draining: Draining, drain_seconds: float
+    ) -> None:
         super().__init__(config)
-        self.ready = ready
+        self.ready, self.draining, self.drain_seconds = ready, draining, drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.drain_seconds > 0 and not self.draining and self.started:
+            self.draining.begin()
+            drained = threading.Timer(self.drain_seconds, super().handle_exit, (sig, None))
+            drained.daemon = True
+            drained.start()
+            return
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # A start that fails is raised by `serve`; uvicorn would print its traceback as well.
@@ -65,7 +83,7 @@ class _Server(uvicorn.Server):
 
 
 def _run_here(app: FastAPI, settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
-    server = _Server(_config(app, settings), ready)
+    server = _Server(_config(app, settings), ready, app.state.draining, settings.drain_seconds)
 
     def terminate(number: int, frame: FrameType | None) -> None:
         # uvicorn raises the signal again after it has drained: that is a clean end, not a death by signal.
@@ -85,13 +103,46 @@ def _run_here(app: FastAPI, settings: Settings, listening: socket.socket, ready:
 
 def _run_workers(settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
     # Workers are fresh processes (a fork would inherit the boosters' threads): the environment reaches them.
-    for key, value in settings.model_dump(mode="json", exclude_none=True).items():
-        os.environ[f"{PREFIX}{key.upper()}"] = str(value)
-    supervisor = Multiprocess(_config("service.server:app_from_environment", settings), [listening])
-    ready()
-    supervisor.run()
+    os.environ |= _as_variables(settings)
+    with tempfile.TemporaryDirectory(prefix="rankwright-") as shared:
+        # One place for the metrics of all of them, and one file that tells them all to drain.
+        os.environ |= {METRICS_VARIABLE: shared, DRAINING_VARIABLE: str(Path(shared) / "draining")}
+        supervisor = _Workers(
+            _config("service.server:app_from_environment", settings), [listening], settings.drain_seconds
+        )
+        ready()
+        supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise RankwrightError("a worker could not start: its log says why")
+
+
+class _Workers(Multiprocess):
+    """Workers that are told to drain before they are told to stop; a second signal stops them at once."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], drain_seconds: float) -> None:
+        super().__init__(config, sockets)
+        self.drain_seconds = drain_seconds
+
+    def handle_term(self) -> None:
+        file = Path(os.environ[DRAINING_VARIABLE])
+        if self.drain_seconds == 0 or file.exists():
+            super().handle_term()
+            return
+        file.touch()
+        drained = threading.Timer(self.drain_seconds, super().handle_term)
+        drained.daemon = True
+        drained.start()
+
+
+def _as_variables(settings: Settings) -> dict[str, str]:
+    """The settings as variables that give the same ones."""
+    values = settings.model_dump(mode="json", exclude_none=True, exclude={"config"})
+    if settings.keys is not None:
+        values["keys"] = settings.keys.get_secret_value()
+    return {
+        f"{PREFIX}{key.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+    }
 
 
 def app_from_environment() -> FastAPI:
@@ -102,8 +153,11 @@ def app_from_environment() -> FastAPI:
 
 def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
     options: dict[str, Any] = {"factory": True, "workers": settings.workers} if isinstance(app, str) else {}
-    return uvicorn.Config(
+    return BoundedConfig(
         app,
+        # The body has its own deadline, which is answered; this one is for whoever does not get that far.
+        receive_seconds=settings.receive_seconds + 1,
+        max_connections=settings.max_connections,
         access_log=False,
         log_config=None,
         lifespan="on",

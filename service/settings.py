@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ranking.cpus import available_cpus
 from ranking.errors import UsageError
@@ -15,12 +18,14 @@ PREFIX = "RANKWRIGHT_"
 
 
 class Settings(BaseSettings):
-    """Arguments win over `RANKWRIGHT_<KEY>` variables, which win over the defaults.
+    """Arguments win over `RANKWRIGHT_<KEY>` variables, which win over the `config` file and the defaults.
 
     Raises UsageError that names the key when a value does not fit.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    config: Path | None = Field(default=None, description="a TOML file of these settings")
 
     model: Path | None = Field(default=None, description="a model folder; or name a registry")
     registry: Path | None = Field(default=None, description="a registry folder; or name a model")
@@ -28,19 +33,62 @@ class Settings(BaseSettings):
         default=None,
         description="what answers a request that names no model; a single name is its own default",
     )
+    aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description='names that rerank clients send for models here, as {"rerank-v3.5": "movies"}',
+    )
+    features: str | None = Field(default=None, description="a feature store: a folder, or redis://…")
+    unknown_id: Literal["error", "missing"] = Field(
+        default="error", description="an id the feature store does not have"
+    )
+    journal: Path | None = Field(default=None, description="a folder for rankings shown and feedback")
+    journal_bytes: int = Field(default=128 * 1024 * 1024, ge=1024, description="a journal file is closed at")
+    journal_fsync_seconds: float = Field(
+        default=1.0, ge=0, description="a line is forced to disk after at most"
+    )
+    journal_share: float = Field(default=1.0, ge=0, le=1, description="share of the rankings to keep")
+
+    split: dict[str, int] = Field(
+        default_factory=dict, description='shares of a name\'s requests, as {"movies@7": 90, "movies@8": 10}'
+    )
+    split_header: str = Field(default="x-experiment-unit", description="the header that says who is served")
+    interleave: list[str] = Field(
+        default_factory=list, description='two versions, as ["movies@7", "movies@8"]'
+    )
+    shadow: str | None = Field(default=None, description="a version that scores in the background as well")
+    shadow_share: float = Field(default=0.1, ge=0, le=1, description="share of the requests for it")
+
+    keys: SecretStr | None = Field(default=None, description="lines NAME SCOPE SHA256, separated by commas")
+    keys_file: Path | None = Field(default=None, description="a file of such lines")
+    rate: float | None = Field(default=None, gt=0, description="requests a second of one caller")
+    rate_burst: int = Field(default=50, ge=1, description="requests at once of one caller")
+    log_answers: bool = Field(default=False, description="a log line for each ranking, with its request id")
+    tracing: bool = Field(default=False, description="traces by OTLP, to where the OTEL_* variables say")
+    max_connections: int = Field(default=4096, ge=1)
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
     workers: int = Field(default=1, ge=1, description="processes; each has its own models and metrics")
 
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     max_candidates: int = Field(default=10_000, ge=1)
+    max_batch: int = Field(default=100, ge=1, description="requests in one call of /v1/rank:batch")
     max_explained: int = Field(default=100, ge=1, description="contributions cost far more than scores")
 
     scoring_threads: int = Field(default_factory=available_cpus, ge=1)
     queue_size: int = Field(default=64, ge=0, description="requests that may wait for a scoring thread")
-    queue_seconds: float = Field(default=1.0, gt=0, description="the longest such wait")
+    queue_seconds: float = Field(default=0.25, gt=0, description="the longest such wait")
     receive_seconds: float = Field(default=10.0, gt=0, description="to receive a whole body")
     reload_seconds: float = Field(default=1.0, gt=0, description="between two looks at the registry")
+    model_memory_bytes: int = Field(
+        default=1 << 30, ge=0, description="models asked for by version stay loaded within this"
+    )
+    observed_per_second: float = Field(
+        default=10.0, ge=0, description="requests whose features and scores the metrics look at"
+    )
+    drain_seconds: float = Field(
+        default=0.0, ge=0, description="after SIGTERM /readyz fails and all else goes on for so long"
+    )
     grace_seconds: int = Field(default=30, ge=0, description="for requests under way at shutdown")
 
     def __init__(self, **values: Any) -> None:
@@ -50,6 +98,46 @@ class Settings(BaseSettings):
             raise UsageError(_explain(error)) from None
         if self.model is not None and self.registry is not None:
             raise UsageError("settings `model` and `registry` exclude each other: name one of them")
+        if self.split and self.interleave:
+            raise UsageError(
+                "settings `split` and `interleave` exclude each other: run one experiment at a time"
+            )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then variables, then the file that one of them names."""
+        file = init_settings().get("config") or os.environ.get(f"{PREFIX}CONFIG")
+        if not file:
+            return init_settings, env_settings
+        return init_settings, env_settings, _TomlFile(settings_cls, Path(file))
+
+    def shown(self) -> dict[str, Any]:
+        """What is in force, for people: secrets are not in it."""
+        return {key: value for key, value in self.model_dump(mode="json").items() if key != "keys"}
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """Settings from a file. Raises UsageError where it cannot be read."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
+        super().__init__(settings_cls)
+        try:
+            self._content = tomllib.loads(file.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"settings file {file}: {error}") from error
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._content.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self._content
 
 
 def load_settings(**values: Any) -> Settings:

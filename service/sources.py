@@ -63,7 +63,11 @@ def source_of(settings: Settings, ranker: Ranker | None, telemetry: Telemetry) -
         from ranking.registry import Registry
 
         return Watcher(
-            Registry(settings.registry), telemetry, settings.default_model, settings.reload_seconds
+            Registry(settings.registry),
+            telemetry,
+            settings.default_model,
+            settings.reload_seconds,
+            settings.model_memory_bytes,
         )
     raise UsageError("nothing to serve: name a `model` folder or a `registry`")
 
@@ -76,4 +80,5 @@ def open_folder(folder: Path, name: str) -> Model:
     artifact = read_artifact(folder)
     manifest = artifact.manifest
     version = manifest.files[manifest.model].sha256[:12]
-    return Model(name, version, warmed(open_artifact(artifact)), manifest.facts)
+    digest = manifest.files[manifest.model].sha256
+    return Model(name, version, warmed(open_artifact(artifact)), manifest.facts, digest)

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from prometheus_client.registry import Collector
 
 from service.models import Model
 
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which several workers keep their metrics together."""
+
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _CANDIDATES = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+_SCORES = (-10, -5, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_TAUS = (-1, -0.5, 0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
+_SHARES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
+_VERSION = ("model", "version")
+_SHADOW = ("model", "version", "shadow")
 
 
 class Telemetry:
@@ -20,6 +37,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.collectors = CollectorRegistry()
+        self.computed: list[Collector] = []
         self.requests = Counter(
             "rankwright_requests",
             "Requests answered.",
@@ -34,7 +52,10 @@ class Telemetry:
             registry=self.collectors,
         )
         self.in_flight = Gauge(
-            "rankwright_requests_in_flight", "Requests under way.", registry=self.collectors
+            "rankwright_requests_in_flight",
+            "Requests under way.",
+            registry=self.collectors,
+            multiprocess_mode="livesum",
         )
         self.candidates = Histogram(
             "rankwright_candidates",
@@ -49,21 +70,97 @@ class Telemetry:
             ("model",),
             registry=self.collectors,
         )
+        self.stages = self._histogram(
+            "rankwright_stage_seconds", "Stages of a ranked request.", ("model", "stage"), _SECONDS
+        )
+        self.queue_wait = self._histogram(
+            "rankwright_queue_wait_seconds", "Waiting for a scoring thread.", (), _SECONDS
+        )
+        self.shed = self._counter(
+            "rankwright_shed", "Requests refused for want of room or time.", ("status",)
+        )
+        self.swaps = self._counter(
+            "rankwright_model_swaps", "References that were given another version.", ("model",)
+        )
+        self.observed = self._counter(
+            "rankwright_observed_candidates", "Candidates looked at for the metrics below.", _VERSION
+        )
+        self.missing = self._counter(
+            "rankwright_missing_values", "Missing values among them.", (*_VERSION, "feature")
+        )
+        self.outside = self._counter(
+            "rankwright_outside_training_range",
+            "Values outside the range of training.",
+            (*_VERSION, "feature"),
+        )
+        self.ties = self._counter(
+            "rankwright_tied_scores", "Scores that equal another's in the list.", _VERSION
+        )
+        self.scores = self._histogram("rankwright_scores", "Scores of candidates.", _VERSION, _SCORES)
+        self.shadow_requests = self._counter(
+            "rankwright_shadow_requests", "Requests that a shadow scored too.", _SHADOW
+        )
+        self.shadow_failures = self._counter(
+            "rankwright_shadow_failures", "Requests the shadow could not score.", _SHADOW
+        )
+        self.shadow_changed = self._counter(
+            "rankwright_shadow_changed_first", "Requests where the shadow puts another first.", _SHADOW
+        )
+        self.shadow_tau = self._histogram(
+            "rankwright_shadow_kendall_tau", "Kendall's tau-b with the shadow's scores.", _SHADOW, _TAUS
+        )
+        self.shadow_overlap = self._histogram(
+            "rankwright_shadow_overlap_at_10",
+            "Share of the first ten that the shadow has too.",
+            _SHADOW,
+            _SHARES,
+        )
+        self.dropped = self._counter(
+            "rankwright_background_dropped", "Background jobs dropped because too many waited.", ("queue",)
+        )
+        self.events = self._counter("rankwright_feedback_events", "Feedback events taken.", ("type",))
         self.models = Gauge(
             "rankwright_model_info",
-            "1 for each version being served.",
+            "1 for each version being served, 0 for one that no longer is.",
             ("model", "version", "kind"),
             registry=self.collectors,
+            multiprocess_mode="livemax",
         )
+        self._served: set[tuple[str, str, str]] = set()
+
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, text, labels, registry=self.collectors)
+
+    def _histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.collectors)
 
     def serving(self, models: Iterable[Model]) -> None:
         """These and no others."""
-        self.models.clear()
-        for model in models:
-            self.models.labels(model.name, model.version, model.ranker.kind).set(1)
+        served = {(model.name, model.version, model.ranker.kind) for model in models}
+        for gone in self._served - served:
+            # Set, not removed: files shared by workers cannot forget a label.
+            self.models.labels(*gone).set(0)
+        for labels in served:
+            self.models.labels(*labels).set(1)
+        self._served = served
 
     def exposition(self) -> bytes:
-        return generate_latest(self.collectors)
+        """All metrics in Prometheus' text format; of all workers, where there are several.
+
+        What is computed when it is asked for (drift) is that of the worker that was asked.
+        """
+        if METRICS_VARIABLE not in os.environ:
+            return generate_latest(self.collectors)
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        for collector in self.computed:
+            shared.register(collector)
+        return generate_latest(shared)
+
+    def compute(self, collector: Collector) -> None:
+        """A collector whose metrics are computed when they are asked for."""
+        self.computed.append(collector)
+        self.collectors.register(collector)
 
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}

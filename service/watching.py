@@ -20,20 +20,26 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0
 """How long a version that would not load is left alone; a published one does not mend itself."""
-KEPT_VERSIONS = 8
-"""How many versions that were asked for by number ("movies@3") stay loaded."""
+MEMORY_PER_BYTE = 3
+"""A loaded model takes at most so many times its file."""
 
 
 class Watcher:
     """Keeps `models` in step with a registry: every name in it, and every alias."""
 
     def __init__(
-        self, registry: Registry, telemetry: Telemetry, default: str | None = None, seconds: float = 1.0
+        self,
+        registry: Registry,
+        telemetry: Telemetry,
+        default: str | None = None,
+        seconds: float = 1.0,
+        memory_bytes: int = 1 << 30,
     ) -> None:
         self.registry, self.telemetry, self.seconds = registry, telemetry, seconds
         self.models = Models(default, self.load_version)
         self._failed: dict[tuple[str, str], float] = {}
         self._complaints: dict[str, str] = {}
+        self._memory_bytes = memory_bytes
         self._kept: OrderedDict[str, Model] = OrderedDict()
         self._keeping = threading.Lock()
 
@@ -55,9 +61,16 @@ class Watcher:
             table |= self._table_of(name)
         if table != old:
             self.models.replace(table)
+            with self._keeping:
+                for numbered, model in old.items():
+                    # Who rolls back wants the version that just left, and at once.
+                    if "@" in numbered and numbered not in table:
+                        self._keep(numbered, model)
             self.telemetry.serving(table.values())
             for reference, model in table.items():
                 if old.get(reference) is not model:
+                    if reference in old:
+                        self.telemetry.swaps.labels(model.name).inc()
                     logger.info("%s is now %s@%s", reference, model.name, model.version)
 
     def history(self, name: str) -> tuple[list[str], dict[str, str]]:
@@ -76,20 +89,26 @@ class Watcher:
         if not at or name not in self.models.table:
             return None
         with self._keeping:
-            model = self._kept.get(reference)
-            if model is None:
-                try:
-                    ref = self.registry.resolve(reference)
-                except RankwrightError:
-                    return None
-                model = self._open(ref)
-            if model is None:
+            if reference in self._kept:
+                self._kept.move_to_end(reference)
+                return self._kept[reference]
+            try:
+                ref = self.registry.resolve(reference)
+            except RankwrightError:
                 return None
-            self._kept[reference] = model
-            self._kept.move_to_end(reference)
-            while len(self._kept) > KEPT_VERSIONS:
-                self._kept.popitem(last=False)
+            model = self._open(ref)
+            if model is not None:
+                self._keep(reference, model)
             return model
+
+    def _keep(self, reference: str, model: Model) -> None:
+        """Within the memory that such models may take, the ones asked for last; one at least."""
+        self._kept[reference] = model
+        while len(self._kept) > 1 and self._held_bytes() > self._memory_bytes:
+            self._kept.popitem(last=False)
+
+    def _held_bytes(self) -> int:
+        return MEMORY_PER_BYTE * sum(model.file_bytes for model in self._kept.values())
 
     def _names(self) -> list[str]:
         served = sorted({model.name for model in self.models.table.values()})
@@ -116,7 +135,8 @@ class Watcher:
         table: dict[str, Model] = {}
         for reference, ref in wanted.items():
             numbered = str(ref)
-            model = table.get(numbered) or old.get(numbered) or self._open(ref) or old.get(reference)
+            held = table.get(numbered) or old.get(numbered) or self._kept.get(numbered)
+            model = held or self._open(ref) or old.get(reference)
             if model is not None:
                 table[reference] = table[f"{name}@{model.version}"] = model
         return table
@@ -147,4 +167,8 @@ def open_version(registry: Registry, ref: ModelRef) -> Model:
     """A version as a model that answers with its name and number."""
     from ranking.artifact import read_manifest
 
-    return Model(ref.name, str(ref.version), warmed(registry.load(ref)), read_manifest(ref.folder).facts)
+    manifest = read_manifest(ref.folder)
+    digest = manifest.files[manifest.model].sha256
+    file_bytes = sum(file.size for file in manifest.files.values())
+    ranker = warmed(registry.load(ref))
+    return Model(ref.name, str(ref.version), ranker, manifest.facts, digest, file_bytes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.messages import Limits, ModelDescription, ModelList, ModelSummary
+from service.messages import FeatureSchema, Limits, ModelDescription, ModelList, ModelSummary
 from service.models import Model, Models
 from service.openapi import replies
 from service.settings import Settings
@@ -18,10 +19,15 @@ History = Callable[[str], tuple[list[str], dict[str, str]]]
 
 def model_routes(models: Models, history: History, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["models"])
-    limits = Limits(settings.max_candidates, settings.max_body_bytes, settings.max_explained)
+    limits = Limits(
+        settings.max_candidates, settings.max_body_bytes, settings.max_explained, settings.max_batch
+    )
 
     @router.get(
-        "/v1/models", summary="List models", response_class=Response, responses=replies(ModelList, 500)
+        "/v1/models",
+        summary="List models",
+        response_class=Response,
+        responses=replies(ModelList, 401, 429, 500),
     )
     def list_models() -> Response:
         table, default = models.table, models.default
@@ -37,7 +43,7 @@ def model_routes(models: Models, history: History, settings: Settings) -> APIRou
         "/v1/models/{reference}",
         summary="Describe a model",
         response_class=Response,
-        responses=replies(ModelDescription, 404, 422, 500, 503),
+        responses=replies(ModelDescription, 401, 404, 422, 429, 500, 503),
     )
     def describe_model(reference: str) -> Response:
         return _reply(_describe(models.find(reference), limits))
@@ -51,13 +57,22 @@ def _describe(model: Model, limits: Limits) -> ModelDescription:
         model.name,
         model.version,
         ranker.kind,
+        model.digest,
         ranker.feature_count,
         list(ranker.feature_names),
+        _schema(model),
         ranker.missing,
         manifest.get("metrics") or {},
         manifest.get("conventions") or {},
         limits,
     )
+
+
+def _schema(model: Model) -> list[FeatureSchema]:
+    return [
+        FeatureSchema(name, low, high) if low > -math.inf else FeatureSchema(name)
+        for name, low, high in zip(model.feature_names, model.low.tolist(), model.high.tolist(), strict=True)
+    ]
 
 
 def _reply(message: msgspec.Struct) -> Response:

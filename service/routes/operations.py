@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.draining import Draining
 from service.errors import RETRY_AFTER, ApiError
 from service.messages import Health
 from service.models import Models
@@ -13,7 +14,7 @@ from service.openapi import replies
 from service.telemetry import Telemetry
 
 
-def operation_routes(models: Models, telemetry: Telemetry) -> APIRouter:
+def operation_routes(models: Models, telemetry: Telemetry, draining: Draining) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="Alive", response_class=Response, responses=replies(Health))
@@ -22,6 +23,8 @@ def operation_routes(models: Models, telemetry: Telemetry) -> APIRouter:
 
     @router.get("/readyz", summary="Ready to rank", response_class=Response, responses=replies(Health, 503))
     async def readyz() -> Response:
+        if draining:
+            raise ApiError(503, "draining", "the service is about to stop: ask another", headers=RETRY_AFTER)
         if not models.ready:
             raise ApiError(503, "not_ready", "no model is loaded yet: try again soon", headers=RETRY_AFTER)
         return Response(msgspec.json.encode(Health("ready")), media_type="application/json")
@@ -30,7 +33,8 @@ def operation_routes(models: Models, telemetry: Telemetry) -> APIRouter:
         "/metrics",
         summary="Prometheus metrics",
         response_class=Response,
-        responses={200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses=replies(Health, 401, 429)
+        | {200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:
         return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)

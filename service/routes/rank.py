@@ -1,57 +1,77 @@
-"""POST /v1/rank."""
+"""POST /v1/rank and /v1/rank:batch."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.body import read_json_body
-from service.decoding import decode_request
-from service.errors import ApiError
-from service.messages import RankReply, RankRequest
-from service.models import Models
+from service.answering import Answering
+from service.asking import Manner, asked_by_parameters
+from service.body import NPY, is_npy, read_body
+from service.messages import BatchReply, BatchRequest, RankReply, RankRequest
 from service.openapi import replies, takes
 from service.pool import ScoringPool
-from service.reranking import rank
 from service.settings import Settings
-from service.telemetry import Telemetry
 
 EXAMPLES = {
     "dense": {"candidates": [{"id": "a", "features": [0.1, None, 3]}], "top_k": 10},
-    "named": {"candidates": [{"id": "b", "features": {"bm25": 7.2}}], "explain": {"top_features": 5}},
+    "named": {
+        "context": {"price": 12.5},
+        "candidates": [{"id": "b", "features": {"bm25": 7.2}}],
+        "explain": {"top_features": 5},
+    },
     "columnar": {"ids": ["a", "b"], "columns": ["bm25"], "matrix": [[7.2], [None]]},
 }
+STORED_EXAMPLE = {"candidates": [{"id": "sku-1"}, {"id": "sku-2"}]}
+ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def rank_routes(models: Models, pool: ScoringPool, telemetry: Telemetry, settings: Settings) -> APIRouter:
+def rank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["rank"])
 
-    def answer(body: bytes, started: float) -> bytes:
-        request = decode_request(body)
-        try:
-            model = models.find(request.model)
-            reply = rank(request, model, settings, started)
-        except ApiError as error:
-            error.request_id = request.request_id
-            raise
-        telemetry.candidates.labels(model.name).observe(
-            len(request.candidates if request.candidates is not None else request.ids or ())
+    async def answered(request: Request, reply: Callable[[bytes, float, Manner], msgspec.Struct]) -> Response:
+        manner = Manner.of(request, settings)
+        body = await read_body(
+            request, settings.max_body_bytes, settings.receive_seconds, npy=request.url.path == "/v1/rank"
         )
-        return msgspec.json.encode(reply)
+        started = time.perf_counter()
+        # Decoding is work too: on the pool it is bounded, and the loop stays free for the other connections.
+        content = await pool.run(
+            lambda: msgspec.json.encode(reply(body, started, manner)), manner.deadline_seconds
+        )
+        return Response(content, media_type="application/json")
 
     @router.post(
         "/v1/rank",
         summary="Rank candidates",
         response_class=Response,
-        responses=replies(RankReply, 400, 404, 408, 413, 415, 422, 429, 500, 503),
-        openapi_extra=takes(RankRequest, **EXAMPLES),
+        responses=replies(RankReply, *ERRORS),
+        openapi_extra=takes(RankRequest, NPY, **EXAMPLES, stored=STORED_EXAMPLE),
     )
     async def rank_candidates(request: Request) -> Response:
-        body = await read_json_body(request, settings.max_body_bytes, settings.receive_seconds)
-        started = time.perf_counter()
-        # Decoding is work too: on the pool it is bounded, and the loop stays free for the other connections.
-        return Response(await pool.run(lambda: answer(body, started)), media_type="application/json")
+        if is_npy(request):
+            asked, ids = asked_by_parameters(request)
+            return await answered(
+                request,
+                lambda body, started, manner: answering.rank_array(asked, ids, body, started, manner.unit),
+            )
+        return await answered(
+            request, lambda body, started, manner: answering.rank_json(body, started, manner.unit)
+        )
+
+    @router.post(
+        "/v1/rank:batch",
+        summary="Rank the candidates of many queries",
+        response_class=Response,
+        responses=replies(BatchReply, *ERRORS),
+        openapi_extra=takes(BatchRequest, two={"requests": [EXAMPLES["dense"], EXAMPLES["columnar"]]}),
+    )
+    async def rank_batch(request: Request) -> Response:
+        return await answered(
+            request, lambda body, started, manner: answering.rank_batch(body, started, manner.unit)
+        )
 
     return router

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -80,6 +82,13 @@ class Client:
 
     def get(self, path: str) -> httpx.Response:
         return self.request("GET", path)
+
+    def finish_background(self) -> None:
+        """Wait until what was submitted to the background is done."""
+        done = threading.Event()
+        while not self.app.state.background.submit(done.set):
+            time.sleep(0.01)
+        assert done.wait(10)
 
     def rank(self, body: Any) -> httpx.Response:
         """POST /v1/rank: bytes as they are, anything else as JSON."""

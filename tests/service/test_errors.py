@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "named text": (one({"ctr": "2"}), "invalid_request", "candidates[0].features.ctr"),
     "number as id": ({"candidates": [{"id": 1, "features": []}]}, "invalid_request", "candidates[0].id"),
     "long id": ({"candidates": [A | {"id": "x" * 513}]}, "invalid_request", "512"),
-    "no features": ({"candidates": [{"id": "a"}]}, "invalid_request", "`features`"),
+    "no features": ({"candidates": [{"id": "a"}]}, "no_features", "no feature store is configured"),
     "top_k 0": ({"candidates": [A], "top_k": 0}, "invalid_request", "top_k"),
     "top_k 1.5": ({"candidates": [A], "top_k": 1.5}, "invalid_request", "top_k"),
     "explain 1": ({"candidates": [A], "explain": 1}, "invalid_request", "explain"),
@@ -146,7 +146,8 @@ def test_an_error_echoes_the_request_id_where_it_can_be_read(client: Client, bro
         ("GET", "/v1/models/..%2f..%2fetc", 404, "unknown_path"),
         ("POST", "/v1/rank/", 404, "unknown_path"),
         ("GET", "/v1/rank", 405, "wrong_method"),
-        ("DELETE", "/v1/models", 405, "wrong_method"),
+        ("DELETE", "/v1/rank", 405, "wrong_method"),
+        ("DELETE", "/v1/models", 403, "admin_off"),
     ],
 )
 def test_wrong_paths_and_methods_have_the_shape(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.service.conftest import Client, Linear, OpenClient
 from tests.service.test_errors import assert_shape
+
+EXAMPLES = int(os.environ.get("RANKWRIGHT_FUZZ_EXAMPLES", "200"))
 
 numbers = st.one_of(
     st.none(),
@@ -71,7 +74,7 @@ bodies = st.tuples(st.one_of(st.fixed_dictionaries({"candidates": rarely(candida
 
 
 @settings(
-    max_examples=200,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

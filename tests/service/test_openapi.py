@@ -9,14 +9,24 @@ import pytest
 from service.routes.rank import EXAMPLES
 from tests.service.conftest import Client, Linear, OpenClient
 
-RANK = {200, 400, 404, 408, 413, 415, 422, 429, 500, 503}
+RANK = {200, 400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503}
+STORED = {200, 401, 403, 404, 422, 429, 500, 503}
 ROUTES = {
     ("/v1/rank", "post"): RANK,
-    ("/v1/models", "get"): {200, 500},
-    ("/v1/models/{reference}", "get"): {200, 404, 422, 500, 503},
+    ("/v1/rank:batch", "post"): RANK,
+    ("/v2/rerank", "post"): RANK,
+    ("/v1/rerank", "post"): RANK,
+    ("/rerank", "post"): RANK,
+    ("/v1/feedback", "post"): RANK - {503},
+    ("/v1/features/{document}", "get"): STORED,
+    ("/v1/features/{document}", "put"): RANK,
+    ("/v1/features/{document}", "delete"): STORED,
+    ("/v1/features:bulk", "post"): RANK,
+    ("/v1/models", "get"): {200, 401, 429, 500},
+    ("/v1/models/{reference}", "get"): {200, 401, 404, 422, 429, 500, 503},
     ("/healthz", "get"): {200},
     ("/readyz", "get"): {200, 503},
-    ("/metrics", "get"): {200},
+    ("/metrics", "get"): {200, 401, 429},
 }
 
 
@@ -58,7 +68,8 @@ def test_the_request_schema_names_the_fields_of_the_contract(schema: dict[str, A
     assert body == {"$ref": "#/components/schemas/RankRequest"}
     fields = schema["components"]["schemas"]["RankRequest"]
     assert set(fields["properties"]) == {
-        "model", "request_id", "query", "candidates", "ids", "columns", "matrix", "top_k", "explain",
+        "model", "request_id", "query", "context", "candidates", "ids", "columns", "matrix", "top_k",
+        "explain",
     }  # fmt: skip
     assert fields["additionalProperties"] is False
 

@@ -60,12 +60,14 @@ def test_models_are_listed_and_described(open_client: OpenClient) -> None:
         "name": "movies",
         "version": "0",
         "kind": "linear",
+        "digest": "",
         "feature_count": 3,
         "feature_names": ["bm25", "ctr", "price"],
+        "features": [{"name": "bm25"}, {"name": "ctr"}, {"name": "price"}],
         "missing": "nan",
         "metrics": {},
         "conventions": {},
-        "limits": {"max_candidates": 9, "max_body_bytes": 8 << 20, "max_explained": 100},
+        "limits": {"max_candidates": 9, "max_body_bytes": 8 << 20, "max_explained": 100, "max_batch": 100},
     }
     assert client.get("/v1/models/movies@0").json()["version"] == "0"
 

@@ -74,13 +74,13 @@ def without_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shelf has no manifests to read."""
 
     def open_version(registry: Any, ref: Any) -> Model:
-        return Model(ref.name, str(ref.version), registry.load(ref))
+        return Model(ref.name, str(ref.version), registry.load(ref), file_bytes=1000)
 
     monkeypatch.setattr(watching, "open_version", open_version)
 
 
-def follow(shelf: Any, default: str | None = None) -> Watcher:
-    watcher = Watcher(shelf, Telemetry(), default)
+def follow(shelf: Any, default: str | None = None, **options: Any) -> Watcher:
+    watcher = Watcher(shelf, Telemetry(), default, **options)
     watcher.load()
     return watcher
 
@@ -109,10 +109,10 @@ def test_a_number_that_is_not_current_is_loaded_when_asked_for_and_kept() -> Non
 def test_only_a_few_old_numbers_stay_loaded() -> None:
     """A client that walks through the history does not fill the memory."""
     shelf = Shelf(movies=20)
-    watcher = follow(shelf)
+    watcher = follow(shelf, memory_bytes=5 * 3000)
     for version in range(1, 20):
         watcher.models.find(f"movies@{version}")
-    assert len(watcher._kept) == watching.KEPT_VERSIONS
+    assert list(watcher._kept) == [f"movies@{version}" for version in (15, 16, 17, 18, 19)]
 
 
 def test_a_publication_is_served_after_the_next_look() -> None:
@@ -125,8 +125,9 @@ def test_a_publication_is_served_after_the_next_look() -> None:
     assert watcher.models.find("movies").version == "2"
     assert set(watcher.models.table) == {"movies", "movies@2"}
     text = watcher.telemetry.exposition().decode()
-    assert 'version="2"' in text
-    assert 'version="1"' not in text
+    assert 'rankwright_model_info{kind="linear",model="movies",version="2"} 1.0' in text
+    assert 'rankwright_model_info{kind="linear",model="movies",version="1"} 0.0' in text
+    assert 'rankwright_model_swaps_total{model="movies"} 1.0' in text
 
 
 def test_a_version_that_does_not_load_leaves_the_old_one_serving(caplog: pytest.LogCaptureFixture) -> None:

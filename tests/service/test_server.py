@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -142,3 +142,71 @@ def test_a_taken_port_is_a_usage_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}.*--port"):
             serve(Settings(port=port, registry="anywhere"))
+
+
+def test_slow_senders_are_cut_off_and_harm_nobody() -> None:
+    """Half a header, half a body and silence all end at the deadline; a good client is answered meanwhile."""
+    with running("-c", SLOW_SERVER, RANKWRIGHT_RECEIVE_SECONDS="0.5") as (_, url):
+        port = int(url.rpartition(":")[2])
+        sent = (
+            b"", b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Le",
+            b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{",
+        )  # fmt: skip
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(21)]
+        for number, connection in enumerate(slow):
+            connection.sendall(sent[number % 3])
+        assert httpx.post(f"{url}/v1/rank", json=body(1)).status_code == 200
+        for connection in slow:
+            connection.settimeout(5)
+            while connection.recv(1000):  # a 408 perhaps, and then the end
+                pass
+            connection.close()
+
+
+def test_connections_beyond_the_limit_are_closed_at_once() -> None:
+    """The others go on."""
+    with running("-c", SLOW_SERVER, RANKWRIGHT_MAX_CONNECTIONS="2") as (_, url):
+        port = int(url.rpartition(":")[2])
+        with httpx.Client() as client:
+            assert client.get(f"{url}/healthz").status_code == 200
+            with socket.create_connection(("127.0.0.1", port)):
+                time.sleep(0.2)
+                third = socket.create_connection(("127.0.0.1", port))
+                third.settimeout(5)
+                with suppress(ConnectionResetError):
+                    assert third.recv(100) == b""
+                third.close()
+                assert client.get(f"{url}/healthz").status_code == 200
+
+
+def test_readiness_fails_first_and_the_rest_goes_on_until_it_has_drained() -> None:
+    """So that whoever balances the load has time to look away."""
+    with running("-c", SLOW_SERVER, RANKWRIGHT_DRAIN_SECONDS="1") as (process, url), httpx.Client() as client:
+        assert client.get(f"{url}/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        reply = client.get(f"{url}/readyz")
+        assert (reply.status_code, reply.json()["error"]) == (503, "draining")
+        assert client.post(f"{url}/v1/rank", json=body(1)).status_code == 200
+        output, _ = process.communicate(timeout=10)
+        assert (process.returncode, output) == (0, "ended\n")
+
+
+def test_workers_share_their_metrics_and_drain_together(tmp_path: Path) -> None:
+    """Whichever of them is asked tells of all requests; one signal makes all of them unready."""
+    variables = {"RANKWRIGHT_REGISTRY": str(tmp_path), "RANKWRIGHT_PORT": "0", "RANKWRIGHT_WORKERS": "2"}
+    with running("-m", "service", RANKWRIGHT_DRAIN_SECONDS="1", **variables) as (process, url):
+        for _ in range(20):
+            assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+        counts = set()
+        for _ in range(5):
+            (line,) = re.findall(
+                r'rankwright_requests_total\{.*route="/healthz".*\} (\S+)', httpx.get(f"{url}/metrics").text
+            )
+            counts.add(float(line))
+        assert counts == {20}
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.8)
+        assert {httpx.get(f"{url}/readyz").json()["error"] for _ in range(5)} == {"draining"}
+        process.communicate(timeout=20)
+        assert process.returncode == 0

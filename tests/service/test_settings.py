@@ -29,7 +29,7 @@ def test_variables_are_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -
         ({"port": "http"}, r"`port` \(RANKWRIGHT_PORT\).*got 'http'"),
         ({"port": 70_000}, r"`port`.*65535"),
         ({"scoring_threads": 0}, r"`scoring_threads`.*got 0"),
-        ({"prot": 1}, r"unknown setting `prot` \(known: model, registry"),
+        ({"prot": 1}, r"unknown setting `prot` \(known: config, model, registry"),
         ({"model": "a", "registry": "b"}, r"`model` and `registry` exclude each other"),
     ],
 )

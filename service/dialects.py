@@ -1,0 +1,311 @@
+"""The wire formats of other rerank services: Cohere v1 and v2, Jina, Voyage, TEI, infinity and vLLM.
+
+A dialect is known by path and body. Documents are objects with `features` (a list in the model's order, or a
+map by name) or with an `id` whose features are stored. For clients that send strings only, a string may hold
+such an object as JSON or, where there is a feature store, be the id itself. Scores are 1 / (1 + exp(−score)),
+in [0, 1] as these formats promise, unless `raw_scores` asks for the ranker's own.
+
+Unset and null are the same everywhere; keys we do not know are ignored, and named in `meta.warnings`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from service.errors import ApiError, invalid
+from service.messages import (
+    Explain,
+    Identifier,
+    Query,
+    RankReply,
+    RawCandidate,
+    RawRankRequest,
+    Result,
+    Value,
+)
+
+Kind = TypeVar("Kind")
+
+UNSPECIFIED = "default/not-specified"
+"""What infinity's clients send for no model."""
+
+_IGNORED = frozenset({
+    "max_chunks_per_doc", "max_tokens_per_doc", "max_tokens_per_query", "priority", "rank_fields",
+    "relevant_spans", "return_embeddings", "truncate", "truncate_prompt_tokens", "truncation",
+    "truncation_direction", "truncation_side", "use_activation", "user",
+})  # fmt: skip
+"""What these services are asked about texts, and has no meaning for features."""
+_READ = frozenset({
+    "query", "documents", "texts", "model", "top_n", "top_k", "return_documents", "return_text", "raw_scores",
+    "explain", "context", "request_id",
+})  # fmt: skip
+_VLLM_ONLY = frozenset(
+    {"truncate_prompt_tokens", "truncation_side", "use_activation", "max_tokens_per_query"}
+)
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Document(msgspec.Struct):
+    """A document as an object; what else it holds is not read."""
+
+    id: Identifier | None = None
+    text: str | None = None
+    features: Raw = Raw(b"null")
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A request of another dialect: as our own, and what its answer needs."""
+
+    asked: RawRankRequest
+    documents: list[Raw]
+    answer: Callable[[RankReply, Foreign], Any]
+    raw_scores: bool
+    return_documents: bool
+    vllm: bool
+    warnings: list[str]
+
+
+def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: bool) -> Foreign:
+    """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
+
+    `aliases` are models' names over there -> references here; `stored` says that ids can be looked up.
+    Raises ApiError 400 for what is no JSON, no documents, a `top_n` below 1 and texts without features; 422
+    for values of other types.
+    """
+    fields = _fields(body)
+    tei = path == "/rerank" and "texts" in fields
+    voyage = path == "/v1/rerank" and ("top_k" in fields or "truncation" in fields)
+    vllm = path == "/rerank" and not tei and bool(_VLLM_ONLY & fields.keys())
+    documents = _documents(fields, "texts" if tei else "documents")
+    top = None if tei else _top(fields, "top_k" if voyage else "top_n", zero_is_all=vllm)
+    model = _field(fields, "model", str | None, None)
+    asked = RawRankRequest(
+        model=None if model in (None, UNSPECIFIED) else aliases.get(model, model),
+        request_id=_field(fields, "request_id", str | None, None),
+        query=Query(text=_query(fields)),
+        context=_field(fields, "context", dict[str, Value] | None, None),
+        top_k=top,
+        explain=_field(fields, "explain", bool | Explain | None, None),
+        candidates=_candidates(documents, "texts" if tei else "documents", stored=stored),
+    )
+    answers = {"/v2/rerank": _cohere, "/v1/rerank": _cohere, "/rerank": _infinity}
+    return Foreign(
+        asked,
+        documents,
+        _tei if tei else _voyage if voyage else answers[path],
+        raw_scores=bool(_field(fields, "raw_scores", bool | None, None)),
+        return_documents=bool(
+            _field(fields, "return_text" if tei else "return_documents", bool | None, None)
+        ),
+        vllm=vllm,
+        warnings=[
+            f"unknown field {name!r} is ignored" for name in sorted(fields.keys() - _READ - _IGNORED)[:10]
+        ],
+    )
+
+
+def answer_foreign(reply: RankReply, foreign: Foreign) -> bytes:
+    """The answer in the request's dialect."""
+    return msgspec.json.encode(foreign.answer(reply, foreign))
+
+
+def foreign_error(error: ApiError, path: str) -> ApiError:
+    """The error as every foreign client can read it: TEI's `error_type`, infinity's list of details at a 422.
+
+    What we call candidates they call documents.
+    """
+    told = ApiError(
+        error.status, error.code, error.message.replace("candidates", "documents"), headers=error.headers
+    )
+    told.request_id = error.request_id
+    told.extra = {**error.extra, "error_type": _tei_type(error)}
+    if isinstance(found := error.extra.get("path"), str):
+        told.extra["path"] = found.replace("candidates", "documents")
+    if path == "/rerank" and error.status == 422:
+        place = ["body", told.extra.get("path") or "documents"]
+        told.extra["detail"] = [{"loc": place, "msg": told.message, "type": error.code}]
+    return told
+
+
+def _tei_type(error: ApiError) -> str:
+    if error.code == "no_documents":
+        return "Empty"
+    return {429: "Overloaded", 503: "Unhealthy", 500: "Backend"}.get(error.status, "Validation")
+
+
+# --- Reading ----------------------------------------------------------------------------------------
+
+
+def _fields(body: bytes) -> dict[str, Raw]:
+    try:
+        return _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, "malformed_json", f"the body is no JSON object: {error}") from None
+
+
+def _field(fields: Mapping[str, Raw], name: str, kind: Any, default: Any) -> Any:
+    if name not in fields:
+        return default
+    try:
+        return msgspec.json.decode(fields[name], type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid("invalid_request", f"{name}: {error}", path=name) from None
+
+
+def _query(fields: Mapping[str, Raw]) -> str | None:
+    """A text; vLLM's multimodal queries are objects, which rankers of features do not read."""
+    raw = fields.get("query")
+    if raw is not None and bytes(raw).lstrip().startswith((b"{", b"[")):
+        return None
+    found: str | None = _field(fields, "query", str | None, None)
+    return found
+
+
+def _documents(fields: Mapping[str, Raw], name: str) -> list[Raw]:
+    found: list[Raw] = _field(fields, name, list[Raw] | None, None) or []
+    if not found:
+        raise ApiError(400, "no_documents", f"list of {name} must not be empty", path=name)
+    return found
+
+
+def _top(fields: Mapping[str, Raw], name: str, *, zero_is_all: bool) -> int | None:
+    top: int | None = _field(fields, name, int | None, None)
+    if top == 0 and zero_is_all:
+        return None
+    if top is not None and top < 1:
+        raise ApiError(400, "invalid_top", f"{name} must be at least 1, got {top}", path=name)
+    return top
+
+
+def _candidates(documents: list[Raw], name: str, *, stored: bool) -> list[RawCandidate]:
+    candidates = []
+    for place, raw in enumerate(documents):
+        where = f"{name}[{place}]"
+        document = _document(raw, where, stored=stored)
+        if bytes(document.features) != b"null":
+            # Its place names it: over there ids need not be, and may come twice.
+            candidates.append(RawCandidate(str(place), document.features))
+        elif document.id is not None:
+            candidates.append(RawCandidate(document.id))
+        else:
+            raise _plain_text(where)
+    return candidates
+
+
+def _document(raw: Raw, where: str, *, stored: bool) -> Document:
+    try:
+        content = bytes(raw)
+        if not content.startswith(b'"'):
+            return msgspec.json.decode(content, type=Document)
+        text = msgspec.json.decode(content, type=str)
+        if text.lstrip().startswith("{"):
+            return msgspec.json.decode(text, type=Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid("invalid_document", f"{where}: {error}", path=where) from None
+    if not stored:
+        raise _plain_text(where)
+    if len(text) > 512:
+        raise invalid("invalid_document", f"{where}: an id has at most 512 characters", path=where)
+    return Document(id=text)
+
+
+def _plain_text(where: str) -> ApiError:
+    return ApiError(
+        400,
+        "text_not_supported",
+        f"{where} has no features: this model ranks by features, not by text. Send objects such as "
+        '{"features": {"bm25": 7.2}} (or that as a string), or ids where the service has a feature store',
+        path=where,
+    )
+
+
+# --- Answering --------------------------------------------------------------------------------------
+
+
+def _score(result: Result, foreign: Foreign) -> float:
+    score = result.score
+    if foreign.raw_scores:
+        return score
+    # Without overflow on either side.
+    return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))
+
+
+def _text(raw: Raw) -> str:
+    found = msgspec.json.decode(raw)
+    if isinstance(found, str):
+        return found
+    text = found.get("text")
+    return text if isinstance(text, str) else bytes(raw).decode()
+
+
+def _results(reply: RankReply, foreign: Foreign, document: Callable[[Raw], Any]) -> list[dict[str, Any]]:
+    results = []
+    for result in reply.results:
+        item: dict[str, Any] = {"index": result.index, "relevance_score": _score(result, foreign)}
+        # Clients break on a null here: the key is there or it is not.
+        if foreign.return_documents:
+            item["document"] = document(foreign.documents[result.index])
+        if result.contributions is not msgspec.UNSET:
+            item["contributions"] = result.contributions
+        results.append(item)
+    return results
+
+
+def _model(reply: RankReply) -> str:
+    return f"{reply.model}@{reply.version}"
+
+
+def _object(raw: Raw) -> dict[str, str]:
+    return {"text": _text(raw)}
+
+
+def _cohere(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
+    meta: dict[str, Any] = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    if foreign.warnings:
+        meta["warnings"] = foreign.warnings
+    return {
+        "id": reply.request_id,
+        "model": _model(reply),
+        "results": _results(reply, foreign, _object),
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        "meta": meta,
+    }
+
+
+def _infinity(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
+    """infinity's, which vLLM's clients read too; a document is text for one, an object for the other."""
+    return {
+        **_cohere(reply, foreign),
+        "object": "rerank",
+        "created": int(time.time()),
+        "results": _results(reply, foreign, _object if foreign.vllm else _text),
+    }
+
+
+def _voyage(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
+    return {
+        "object": "list",
+        "data": _results(reply, foreign, _text),
+        "model": _model(reply),
+        "usage": {"total_tokens": 0},
+    }
+
+
+def _tei(reply: RankReply, foreign: Foreign) -> list[dict[str, Any]]:
+    """Every text, best first: its clients count them."""
+    items = []
+    for result in reply.results:
+        item: dict[str, Any] = {"index": result.index, "score": _score(result, foreign)}
+        if foreign.return_documents:
+            item["text"] = _text(foreign.documents[result.index])
+        items.append(item)
+    return items

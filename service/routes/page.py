@@ -1,0 +1,47 @@
+"""GET / and /page/…: the playground, plain files that need nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+from service.errors import ApiError
+
+FOLDER = Path(__file__).parents[1] / "page"
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page_routes() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    # Read once: nothing a request says becomes part of a path.
+    files = {
+        file.name: (file.read_bytes(), KINDS[file.suffix])
+        for file in FOLDER.iterdir()
+        if file.suffix in KINDS
+    }
+
+    def answer(name: str) -> Response:
+        if name not in files:
+            raise ApiError(404, "unknown_path", f"there is nothing at /page/{name}; see /docs for the routes")
+        content, kind = files[name]
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+        return Response(content, headers=headers, media_type=kind)
+
+    @router.get("/")
+    async def page() -> Response:
+        return answer("index.html")
+
+    @router.get("/page/{name}")
+    async def part(name: str) -> Response:
+        return answer(name)
+
+    return router

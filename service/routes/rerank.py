@@ -1,0 +1,53 @@
+"""POST /v2/rerank, /v1/rerank and /rerank: the dialects of other services."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.answering import Answering
+from service.asking import Manner
+from service.body import read_body
+from service.decoding import decode_request
+from service.dialects import answer_foreign, foreign_error, read_foreign
+from service.errors import ApiError
+from service.openapi import foreign_schema
+from service.pool import ScoringPool
+from service.settings import Settings
+
+PATHS = {
+    "/v2/rerank": "Rerank in Cohere's v2 dialect",
+    "/v1/rerank": "Rerank in Cohere's v1, Jina's or Voyage's dialect",
+    "/rerank": "Rerank in TEI's, infinity's or vLLM's dialect",
+}
+
+
+def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["dialects"])
+    stored = answering.lookup is not None
+
+    def answer(body: bytes, path: str, unit: str | None) -> bytes:
+        started = time.perf_counter()
+        foreign = read_foreign(body, path, settings.aliases, stored=stored)
+        again = msgspec.json.encode
+        reply = answering.rank_raw(foreign.asked, lambda: decode_request(again(foreign.asked)), started, unit)
+        return answer_foreign(reply, foreign)
+
+    async def rerank(request: Request) -> Response:
+        path = request.url.path
+        try:
+            manner = Manner.of(request, settings)
+            body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
+            content = await pool.run(lambda: answer(body, path, manner.unit), manner.deadline_seconds)
+        except ApiError as error:
+            raise foreign_error(error, path) from None
+        return Response(content, media_type="application/json")
+
+    for path, summary in PATHS.items():
+        router.add_api_route(
+            path, rerank, methods=["POST"], summary=summary, response_class=Response, name=path,
+            **foreign_schema(path),
+        )  # fmt: skip
+    return router

@@ -1,0 +1,184 @@
+"""The formats of other rerank services, as their servers speak them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ranking.featurestore import Table, build_store
+from tests.service.conftest import Client, Linear, OpenClient
+
+DOCUMENTS = [
+    {"text": "one", "features": [0.1, 0, 0]},
+    {"text": "two", "features": {"bm25": 0.7}},
+    {"features": [-4, 0, 0]},
+]
+TEXTS = [json.dumps(document) for document in DOCUMENTS]
+SCORES = [0.6, 1.2, -3.5]
+ORDER = [1, 0, 2]
+
+
+def sigmoid(score: float) -> float:
+    return 1 / (1 + math.exp(-score))
+
+
+def post(client: Client, path: str, body: Any) -> Any:
+    return client.request("POST", path, json=body)
+
+
+@pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank", "/rerank"])
+@pytest.mark.parametrize("documents", [DOCUMENTS, TEXTS], ids=["objects", "strings"])
+def test_results_are_ordered_with_scores_in_0_1(client: Client, path: str, documents: list[Any]) -> None:
+    """Cohere, Jina, infinity and vLLM read `results`; a document comes only when asked for."""
+    reply = post(client, path, {"query": "q", "documents": documents, "top_n": 2, "model": "default"}).json()
+    assert [result["index"] for result in reply["results"]] == ORDER[:2]
+    for result in reply["results"]:
+        assert result["relevance_score"] == pytest.approx(sigmoid(SCORES[result["index"]]), rel=1e-6)
+        assert "document" not in result
+    assert (reply["model"], reply["usage"]["total_tokens"]) == ("default@0", 0)
+    assert ("object" in reply) == (path == "/rerank")
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "document"),
+    [
+        ("/v2/rerank", {}, {"text": "two"}),
+        ("/v1/rerank", {}, {"text": "two"}),
+        ("/rerank", {}, "two"),
+        ("/rerank", {"truncate_prompt_tokens": None}, {"text": "two"}),
+    ],
+)
+def test_a_document_has_the_form_its_clients_expect(
+    client: Client, path: str, more: dict[str, Any], document: Any
+) -> None:
+    """infinity's a text, vLLM's and Cohere's an object."""
+    body = {"query": "q", "documents": DOCUMENTS, "return_documents": True, **more}
+    assert post(client, path, body).json()["results"][0]["document"] == document
+
+
+@pytest.mark.parametrize("more", [{"top_k": 2}, {"truncation": True, "top_k": 2}, {"truncation": True}])
+def test_voyage_reads_data(client: Client, more: dict[str, Any]) -> None:
+    """Known by top_k or truncation."""
+    reply = post(client, "/v1/rerank", {"query": "q", "documents": TEXTS, "model": "default", **more}).json()
+    assert [item["index"] for item in reply["data"]] == ORDER[: more.get("top_k", 3)]
+    assert reply["usage"] == {"total_tokens": 0}
+
+
+def test_tei_reads_a_bare_list_of_every_text(client: Client) -> None:
+    """Its clients count the items: top_n is not theirs."""
+    body = {
+        "query": "q",
+        "texts": TEXTS,
+        "return_text": True,
+        "top_n": 1,
+        "raw_scores": True,
+        "truncate": None,
+    }
+    assert post(client, "/rerank", body).json() == [
+        {"index": index, "score": pytest.approx(SCORES[index]), "text": "{}" if index == 9 else text}
+        for index, text in zip(ORDER, [TEXTS[1], TEXTS[0], TEXTS[2]], strict=True)
+    ]
+
+
+def test_extreme_scores_stay_in_0_1(client: Client) -> None:
+    """Without overflow on either side."""
+    documents = [{"features": [0, 0, 1e30]}, {"features": [0, 0, -1e30]}]
+    results = post(client, "/v2/rerank", {"query": "q", "documents": documents}).json()["results"]
+    assert [result["relevance_score"] for result in results] == [1, 0]
+
+
+def test_null_is_as_unset_and_unknown_keys_are_named(client: Client) -> None:
+    """Real clients send null for what they leave out."""
+    nothing = dict.fromkeys(
+        ["top_n", "model", "max_tokens_per_doc", "return_documents", "priority", "explain"]
+    )
+    reply = post(client, "/v2/rerank", {"query": None, "documents": DOCUMENTS, **nothing, "colour": 3}).json()
+    assert len(reply["results"]) == 3
+    assert reply["meta"]["warnings"] == ["unknown field 'colour' is ignored"]
+
+
+def test_our_own_keys_work_through_foreign_clients(client: Client) -> None:
+    """Which let additional body parameters pass."""
+    body = {
+        "query": "q",
+        "documents": DOCUMENTS,
+        "explain": {"top_features": 1},
+        "context": {"ctr": 1},
+        "request_id": "r",
+    }
+    reply = post(client, "/v2/rerank", body).json()
+    assert (reply["id"], set(reply["results"][0]["contributions"])) == ("r", {"bias", "values", "other"})
+
+
+def test_a_foreign_name_is_an_alias(open_client: OpenClient) -> None:
+    """Clients with a built-in model name need no change."""
+    client = open_client(Linear(), default_model="movies", aliases={"rerank-v3.5": "movies"})
+    for name in ("rerank-v3.5", "movies", "default/not-specified", None):
+        assert (
+            post(client, "/v2/rerank", {"model": name, "query": "q", "documents": DOCUMENTS}).status_code
+            == 200
+        )
+    assert (
+        post(client, "/v2/rerank", {"model": "other", "query": "q", "documents": DOCUMENTS}).status_code
+        == 404
+    )
+
+
+def test_ids_alone_are_looked_up(open_client: OpenClient, tmp_path: Path) -> None:
+    """As objects or as bare strings, where there is a store."""
+    rows = np.array([[1, 0, 0], [3, 0, 0]], np.float32)
+    build_store(str(tmp_path / "s"), Table(("bm25", "ctr", "price"), ["sku-1", "sku-2"], rows))
+    client = open_client(Linear(), features=str(tmp_path / "s"))
+    for documents in (
+        ["sku-1", "sku-2"],
+        [{"id": "sku-1"}, {"id": "sku-2"}],
+        [{"id": "sku-1"}, {"features": [3, 0, 0]}],
+    ):
+        reply = post(client, "/v2/rerank", {"query": "q", "documents": documents})
+        assert [result["index"] for result in reply.json()["results"]] == [1, 0], reply.text
+    assert post(client, "/v2/rerank", {"query": "q", "documents": ["sku-9"]}).json()["error"] == "unknown_id"
+
+
+BAD: list[tuple[dict[str, Any], int, str]] = [
+    ({}, 400, "no_documents"),
+    ({"documents": []}, 400, "no_documents"),
+    ({"documents": ["a text"]}, 400, "text_not_supported"),
+    ({"documents": [{"text": "a text"}]}, 400, "text_not_supported"),
+    ({"documents": ['{"features": [1,']}, 422, "invalid_document"),
+    ({"documents": [3]}, 422, "invalid_document"),
+    ({"documents": DOCUMENTS, "top_n": 0}, 400, "invalid_top"),
+    ({"documents": DOCUMENTS, "top_n": "all"}, 422, "invalid_request"),
+    ({"documents": [{"features": [1]}]}, 422, "wrong_width"),
+    ({"documents": [{"features": {"bm52": 1}}]}, 422, "unknown_feature"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code"), BAD)
+@pytest.mark.parametrize("path", ["/v2/rerank", "/rerank"])
+def test_errors_are_permanent_and_every_client_can_read_them(
+    client: Client, path: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    """A message, a detail, an error and TEI's error_type; infinity's details are a list."""
+    reply = post(client, path, {"query": "q", **body})
+    content = reply.json()
+    assert (reply.status_code, content["error"]) == (status, code)
+    assert "candidate" not in content["message"]
+    assert content["error_type"] in ("Validation", "Empty")
+    if path == "/rerank" and status == 422:
+        assert [set(item) for item in content["detail"]] == [{"loc", "msg", "type"}]
+    else:
+        assert content["detail"] == content["message"]
+
+
+def test_a_body_that_is_no_object_is_a_400(client: Client) -> None:
+    """With JSON to say so."""
+    for content in (b"", b"[]", b"{", b"\xff"):
+        reply = client.request(
+            "POST", "/rerank", content=content, headers={"content-type": "application/json"}
+        )
+        assert (reply.status_code, reply.json()["error"]) == (400, "malformed_json")
