@@ -11,7 +11,14 @@ COPY pyproject.toml README.md ./
 COPY constraints constraints
 COPY ranking ranking
 COPY service service
-RUN /opt/rankwright/bin/python -m pip install -c constraints/cpu.txt ".${EXTRAS:+[$EXTRAS]}"
+COPY scripts/warm_up.py scripts/warm_up.py
+# LightGBM needs the OpenMP runtime to grow the two trees that are compiled for.
+# hadolint ignore=DL3003,DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && /opt/rankwright/bin/python -m pip install -c constraints/cpu.txt ".${EXTRAS:+[$EXTRAS]}" \
+    && cd / && NUMBA_CACHE_DIR=/opt/rankwright/numba /opt/rankwright/bin/python /src/scripts/warm_up.py
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="rankwright" \
@@ -23,11 +30,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/rankwright /opt/rankwright
-# Compiled kernels are cached under /tmp, the one place a read-only container can write to.
+# Compiled code is kept under /tmp, the one place a read-only container can write to; what the build compiled is
+# copied there at the start, because Numba keeps its code only where it may write.
 ENV PATH=/opt/rankwright/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CACHE_DIR=/tmp/numba
+    NUMBA_CACHE_DIR=/tmp/numba \
+    RANKWRIGHT_COMPILED=/opt/rankwright/numba
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000

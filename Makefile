@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DATA ?= data
 
 .PHONY: help demo test lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
-  bench-scorer bench-serve clean
+  bench-scorer bench-serve torture clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ bench-scorer: $(VENV)/dev ## Scoring and explaining beside LightGBM, XGBoost and
 
 bench-serve: $(VENV)/dev ## The service beside a plain FastAPI handler
 	$(BIN)/python -m benchmarks.serve_rank
+
+torture: $(VENV)/dev ## What the service and the registry withstand; some 20 minutes
+	$(BIN)/python -m benchmarks.torture
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,20 +1,25 @@
-"""Requests a second: this service against the obvious FastAPI handler, on the same model, in one run.
+"""Requests a second and latency: this service against the obvious FastAPI handler, same model, one run.
 
-    python benchmarks/serve_rank.py [--seconds 4] [--clients 4]
+    python -m benchmarks.serve_rank [--seconds 3] [--rounds 3]
 
-100 candidates x 136 features, LightGBM of 300 trees. Each server is a uvicorn process of its own with one
-worker; the clients are threads of this process that send the same bytes over keep-alive connections. The
-variants take turns, twice, so that a busy machine hits them alike. Before timing, the answers are compared.
+100 candidates x 136 features, LightGBM of 500 trees x 64 leaves. Each server is a uvicorn process of its own
+with one worker; clients are threads that send the same bytes over keep-alive connections and read the reply
+without looking into it. The variants take turns, so that a busy machine hits them alike; a round asks each
+with one connection (latency) and with four (rate). Ratios are medians of those of the rounds. Before timing
+the orders are compared.
+
+The empty handler is FastAPI that reads the same bytes and answers nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
+import io
 import json
 import os
 import platform
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -28,7 +33,8 @@ from typing import Any
 
 import numpy as np
 
-CANDIDATES, FEATURES, TREES = 100, 136, 300
+CANDIDATES, FEATURES, TREES, LEAVES = 100, 136, 500, 64
+FORMS = ("dense", "named", "columnar", "npy", "ids only")
 NAMES = tuple(f"feature_{i}" for i in range(FEATURES))
 
 # What one writes first: a pydantic model in, the booster called in the handler, a pydantic model out.
@@ -66,6 +72,24 @@ def ready():
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
 """
 
+EMPTY = """
+import sys, uvicorn
+from fastapi import FastAPI, Request, Response
+
+app = FastAPI()
+
+@app.post("/v1/rank")
+async def rank(request: Request) -> Response:
+    await request.body()
+    return Response()
+
+@app.on_event("startup")
+def ready():
+    print("serving on http://127.0.0.1:" + sys.argv[2], file=sys.stderr, flush=True)
+
+uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
+"""
+
 
 def write_model(folder: Path) -> None:
     """A LightGBM model folder in `folder/model`, and its bare text in `folder/model.txt`."""
@@ -77,7 +101,7 @@ def write_model(folder: Path) -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(size=(5000, FEATURES)).astype(np.float32)
     labels = features[:, :20].sum(axis=1) + generator.normal(size=5000)
-    parameters = {"verbosity": -1, "num_leaves": 31, "num_threads": 1}
+    parameters = {"verbosity": -1, "num_leaves": LEAVES, "num_threads": 1}
     booster = lightgbm.train(parameters, lightgbm.Dataset(features, labels), num_boost_round=TREES)
     text = booster.model_to_string()
     (folder / "model.txt").write_text(text)
@@ -105,26 +129,45 @@ def server(command: list[str], **variables: str) -> Iterator[int]:
         process.communicate()
 
 
-def ask(connection: http.client.HTTPConnection, body: bytes) -> bytes:
-    connection.request("POST", "/v1/rank", body, {"content-type": "application/json"})
-    reply = connection.getresponse()
-    content = reply.read()
-    if reply.status != 200:
-        raise RuntimeError(f"{reply.status}: {content[:200]!r}")
-    return content
+class Connection:
+    """A keep-alive connection that sends one request again and again."""
+
+    def __init__(self, port: int, body: bytes, kind: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = f"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}"
+        self.request = f"{head}\r\n\r\n".encode() + body
+
+    def ask(self) -> bytes:
+        self.socket.sendall(self.request)
+        received = b""
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._more()
+        if not received.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(received[:300])
+        length = int(re.search(rb"(?i)content-length: (\d+)", received)[1])  # type: ignore[index]
+        while len(received) < end + 4 + length:
+            received += self._more()
+        return received[end + 4 :]
+
+    def _more(self) -> bytes:
+        content = self.socket.recv(1 << 18)
+        if not content:
+            raise RuntimeError("the server closed the connection")
+        return content
 
 
-def measure(port: int, body: bytes, clients: int, seconds: float) -> list[float]:
+def measure(port: int, body: bytes, kind: str, clients: int, seconds: float) -> list[float]:
     """Latencies of every request the clients made in that time."""
     latencies: list[float] = []
     ends = time.perf_counter() + seconds
 
     def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection = Connection(port, body, kind)
         while (started := time.perf_counter()) < ends:
-            ask(connection, body)
+            connection.ask()
             latencies.append(time.perf_counter() - started)
-        connection.close()
+        connection.socket.close()
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
@@ -134,78 +177,111 @@ def measure(port: int, body: bytes, clients: int, seconds: float) -> list[float]
     return latencies
 
 
-def bodies() -> dict[str, bytes]:
-    rows = np.random.default_rng(1).normal(size=(CANDIDATES, FEATURES)).round(6).tolist()
+def bodies() -> dict[str, tuple[bytes, str]]:
+    """Form -> (body, media type)."""
+    matrix = np.random.default_rng(1).normal(size=(CANDIDATES, FEATURES)).round(6).astype(np.float32)
+    rows = [[float(f"{value:.6g}") for value in row] for row in matrix.tolist()]
     ids = [f"d{i}" for i in range(CANDIDATES)]
-    dense = [{"id": name, "features": row} for name, row in zip(ids, rows, strict=True)]
-    named = [
-        {"id": name, "features": dict(zip(NAMES, row, strict=True))}
-        for name, row in zip(ids, rows, strict=True)
-    ]
     forms: dict[str, Any] = {
-        "dense": {"candidates": dense},
-        "named": {"candidates": named},
+        "dense": {"candidates": [{"id": n, "features": row} for n, row in zip(ids, rows, strict=True)]},
+        "named": {
+            "candidates": [
+                {"id": n, "features": dict(zip(NAMES, row, strict=True))}
+                for n, row in zip(ids, rows, strict=True)
+            ]
+        },
         "columnar": {"ids": ids, "columns": NAMES, "matrix": rows},
+        "ids only": {"candidates": [{"id": n} for n in ids]},
     }
-    return {form: json.dumps(body).encode() for form, body in forms.items()}
+    found = {form: (json.dumps(body).encode(), "application/json") for form, body in forms.items()}
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(rows, np.float32))
+    return {**found, "npy": (buffer.getvalue(), "application/x-npy")}
+
+
+def write_store(folder: Path, body: bytes) -> None:
+    """The dense request's rows by id, among 100,000 others."""
+    from ranking.featurestore import Table, build_store
+
+    candidates = json.loads(body)["candidates"]
+    others = np.random.default_rng(2).normal(size=(100_000, FEATURES)).astype(np.float32)
+    matrix = np.concatenate([others, np.array([c["features"] for c in candidates], np.float32)])
+    ids = [*(f"other-{i}" for i in range(len(others))), *(c["id"] for c in candidates)]
+    build_store(str(folder / "store"), Table(NAMES, ids, matrix))
 
 
 def variants(folder: Path) -> dict[str, tuple[list[str], dict[str, str], str]]:
     """Name -> (command, environment, form of the body)."""
-    ours = (["-m", "service"], {"RANKWRIGHT_MODEL": str(folder / "model"), "RANKWRIGHT_PORT": "0"})
+    variables = {
+        "RANKWRIGHT_MODEL": str(folder / "model"),
+        "RANKWRIGHT_PORT": "0",
+        "RANKWRIGHT_FEATURES": str(folder / "store"),
+    }
 
     def obvious(handler: str, threads: str) -> str:
         return OBVIOUS.replace("HANDLER", handler).replace("THREADS", threads)
 
     plain = {
         "obvious, async def": obvious("async def", ""),
-        "obvious, def": obvious("def", ""),
         "obvious, def, 1 thread": obvious("def", "num_threads=1"),
+        "empty handler": EMPTY,
     }
     cases: dict[str, tuple[list[str], dict[str, str], str]] = {
         name: (["-c", code, str(folder / "model.txt"), str(18_500 + i)], {}, "dense")
         for i, (name, code) in enumerate(plain.items())
     }
-    return cases | {f"rankwright, {form}": (*ours, form) for form in ("dense", "named", "columnar")}
+    return cases | {f"rankwright, {form}": (["-m", "service"], variables, form) for form in FORMS}
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=4.0)
-    options.add_argument("--clients", type=int, default=4)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--seconds", type=float, default=3.0)
+    options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     sent = bodies()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_model(folder)
+        write_store(folder, sent["dense"][0])
         cases = variants(folder)
         rates: dict[str, list[float]] = {case: [] for case in cases}
-        delays: dict[str, list[float]] = {case: [] for case in cases}
+        medians: dict[str, list[float]] = {case: [] for case in cases}
         orders = set()
-        for _ in range(2):
+        for _ in range(chosen.rounds):
             for case, (command, variables, form) in cases.items():
                 with server(command, **variables) as port:
-                    warm = http.client.HTTPConnection("127.0.0.1", port)
-                    reply = json.loads(ask(warm, sent[form]))
-                    warm.close()
-                    orders.add(tuple(result["id"] for result in reply["results"]))
-                    latencies = measure(port, sent[form], chosen.clients, chosen.seconds)
-                    rates[case].append(len(latencies) / chosen.seconds)
-                    delays[case] += latencies
-        if len(orders) != 1:
-            raise RuntimeError("the servers disagree on the order")
-    report(rates, delays, chosen.clients)
+                    content = Connection(port, *sent[form]).ask()
+                    if case != "empty handler":
+                        orders.add(tuple(result["index"] for result in json.loads(content)["results"]))
+                    measure(port, *sent[form], 2, 0.5)
+                    alone = measure(port, *sent[form], 1, chosen.seconds)
+                    medians[case].append(statistics.median(alone))
+                    together = measure(port, *sent[form], 4, chosen.seconds)
+                    rates[case].append(len(together) / chosen.seconds)
+    if len(orders) != 1:
+        raise RuntimeError("the servers disagree on the order")
+    report(rates, medians)
 
 
-def report(rates: dict[str, list[float]], delays: dict[str, list[float]], clients: int) -> None:
-    print(f"{CANDIDATES} candidates x {FEATURES} features, {TREES} trees, {clients} clients, 1 worker")
+def report(rates: dict[str, list[float]], medians: dict[str, list[float]]) -> None:
+    """Beside the better of the obvious handlers, round by round."""
+    print(f"{CANDIDATES} candidates x {FEATURES} features, {TREES} trees x {LEAVES} leaves, 1 worker")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    base = statistics.mean(rates["obvious, async def"])
-    print(f"{'':26}{'req/s':>8}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
-    for case, each in rates.items():
-        rate = statistics.mean(each)
-        p50, p99 = (np.percentile(delays[case], q) * 1000 for q in (50, 99))
-        print(f"{case:26}{rate:8.0f}{rate / base:8.1f}{p50:9.1f}{p99:9.1f}")
+    plain = [case for case in rates if case.startswith("obvious")]
+    best = np.max([rates[case] for case in plain], axis=0)
+    quickest = np.min([medians[case] for case in plain], axis=0)
+    print(
+        "| | requests/s | over the obvious | p50 ms alone | over the obvious | over the empty | over dense |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for case in rates:
+        rate, p50 = np.array(rates[case]), np.array(medians[case])
+        ratios = (p50 / quickest, p50 / medians["empty handler"], p50 / medians["rankwright, dense"])
+        cells = " | ".join(f"{np.median(ratio):.2f}" for ratio in ratios)
+        over = f"{np.median(rate):.0f} | {np.median(rate / best):.1f}"
+        print(f"| {case} | {over} | {1000 * np.median(p50):.2f} | {cells} |")
 
 
 if __name__ == "__main__":
