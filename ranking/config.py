@@ -9,6 +9,8 @@ Order of precedence: command line over `--config FILE.toml` over the defaults. U
     truncation = 20
     [booster]
     num_leaves = 63
+
+For `backend = "neural"` the tables are `objective` and `neural` (`ranking.neural.settings`).
 """
 
 from __future__ import annotations
@@ -22,22 +24,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranking.cpus import available_cpus
-from ranking.errors import UsageError, unknown_name
+from ranking.errors import MissingExtraError, UsageError, unknown_name
 from ranking.presets import PRESETS
 
 if TYPE_CHECKING:
     from ranking.dataset import Missing
+    from ranking.neural.settings import NeuralSettings
 
 BUILTIN_PREFIX = "builtin"
 
-_TABLES = ("objective", "booster")
+NEURAL = "neural"
+
+_TABLES = ("objective", "booster", NEURAL)
+_UNSET = -(1 << 40)
+_USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
+_USUAL_TREES = ("lambdarank", 500, 100)
+"""Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
 _OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
     # XGBoost's own ranking objectives double the hessian: with the same here, a rate means the same step.
     "xgboost": {"hessian_scale": 2.0}
 }
 _CHOICES = {
     "preset": tuple(PRESETS),
-    "backend": ("lightgbm", "xgboost"),
+    "backend": ("lightgbm", "xgboost", NEURAL),
     "missing": ("zero", "nan"),
     "empty": ("zero", "one", "skip"),
     "ties": ("average", "file", "pessimistic", "trec"),
@@ -48,7 +57,7 @@ _CHOICES = {
 class TrainConfig:
     """Everything that decides what a training run gives, but the data.
 
-    backend            "lightgbm" or "xgboost"
+    backend            "lightgbm", "xgboost" or "neural"
     preset             "standard"; "fast": fewer bins, features and documents a tree; "plain": nothing drawn,
                        the trees the booster grows by itself (`ranking.presets`)
     query_fraction     share of the training queries, drawn anew for each tree, that it learns from; None is
@@ -58,9 +67,11 @@ class TrainConfig:
                        other of its own objectives
     objective_parameters  changes to that objective's parameters
     booster            parameters by the booster's own names
-    rounds             trees at most
+    neural             the network and its training (`ranking.neural.settings.NeuralSettings`)
+    rounds             trees, or a network's epochs, at most; by default 500, or 40
     metric             what early stopping watches on held-out queries
-    early_stopping     rounds without a better value before stopping; 0 never stops
+    early_stopping     rounds without a better value before stopping; 0 never stops; by default 100, or 8
+                       epochs
     valid_fraction     share of the queries held out where no --valid file is named; 0 trains on all
     seed, threads      the same seed and threads give the same bytes
     missing            what an absent feature is: "zero" or "nan"
@@ -71,12 +82,13 @@ class TrainConfig:
     backend: str = "lightgbm"
     preset: str = "standard"
     query_fraction: float | None = None
-    objective: str = "lambdarank"
+    objective: str = ""
     objective_parameters: Mapping[str, Any] = field(default_factory=dict)
     booster: Mapping[str, Any] = field(default_factory=dict)
-    rounds: int = 500
+    neural: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int = _UNSET
     metric: str = "ndcg@10"
-    early_stopping: int = 100
+    early_stopping: int = _UNSET
     valid_fraction: float = 0.2
     seed: int = 1
     threads: int = field(default_factory=available_cpus)
@@ -90,6 +102,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise _refused(name, value, choices)
+        self._fill_in()
         for name in ("objective", "metric"):
             if not isinstance(getattr(self, name), str):
                 raise UsageError(f"{name} must be a name, got {getattr(self, name)!r}")
@@ -109,6 +122,27 @@ class TrainConfig:
                 f"objective {self.objective} is the booster's own: set its parameters as booster.NAME "
                 f"(got objective.{next(iter(self.objective_parameters))})"
             )
+
+    def _fill_in(self) -> None:
+        """What was not asked for is the backend's default; settings of another backend are errors."""
+        usual = _USUAL.get(self.backend, _USUAL_TREES)
+        for name, value in zip(("objective", "rounds", "early_stopping"), usual, strict=True):
+            if getattr(self, name) in ("", _UNSET):
+                object.__setattr__(self, name, value)
+        if self.backend == NEURAL and (self.booster or self.query_fraction is not None):
+            key = f"booster.{next(iter(self.booster))}" if self.booster else "query_fraction"
+            raise UsageError(f"{key} is for trees: a network is set by neural.NAME")
+        if self.backend != NEURAL and self.neural:
+            raise UsageError(
+                f"neural.{next(iter(self.neural))} is for --backend neural; {self.backend} has booster.NAME"
+            )
+
+    @property
+    def network(self) -> NeuralSettings:
+        """The network of the `neural` table."""
+        from ranking.neural.settings import NeuralSettings
+
+        return NeuralSettings.of(self.neural)
 
     @property
     def builtin(self) -> str | None:
@@ -140,6 +174,9 @@ class TrainConfig:
 
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         parameters = plain.pop("objective_parameters")
+        if self.backend == NEURAL:
+            return self._resolved_network(plain)
+        plain.pop(NEURAL)
         if self.builtin is None:
             parameters = parameters_of(objective_named(self.objective, self.objective_settings))
         return plain | {
@@ -147,6 +184,28 @@ class TrainConfig:
             "objective": {"name": self.objective, **parameters},
             "booster": self.booster_settings,
         }
+
+    def _resolved_network(self, plain: dict[str, Any]) -> dict[str, Any]:
+        loss = self.loss()
+        from ranking.losses import describe
+
+        for unused in ("booster", "preset", "query_fraction"):
+            plain.pop(unused)
+        objective = {"name": self.objective, **describe(loss)["parameters"]}
+        return plain | {"objective": objective, NEURAL: self.network.plain()}
+
+    def loss(self) -> Any:
+        """The torch loss that a network is trained on.
+
+        Raises UsageError for an unknown name or parameter, MissingExtraError without torch.
+        """
+        if self.builtin is not None:
+            raise UsageError(f"objective {self.objective} is a booster's own: a network has none")
+        try:
+            from ranking.losses import loss_named
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("--backend neural", "neural") from error
+        return loss_named(self.objective, self.objective_parameters)
 
     @classmethod
     def load(
@@ -240,6 +299,7 @@ def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
             flat["objective_parameters"] = parameters
         else:
             flat[key] = value
-    if not isinstance(flat.get("booster", {}), Mapping):
-        raise UsageError("booster must be a table of parameters, such as booster.num_leaves=63")
+    for name, example in (("booster", "num_leaves=63"), (NEURAL, "hidden=256,128")):
+        if not isinstance(flat.get(name, {}), Mapping):
+            raise UsageError(f"{name} must be a table of parameters, such as {name}.{example}")
     return flat

@@ -59,7 +59,9 @@ class Certificate:
         """For reading: a line a check."""
         width = max(map(len, self.findings))
         marks = {True: "ok  ", False: "FAIL", None: "-   "}
-        lines = [f"{self.objective}: {self.facts['formula']}", f"hessian {self.facts['hessian']}", ""]
+        lines = [f"{self.objective}: {self.facts['formula']}"]
+        lines += [f"hessian {self.facts['hessian']}"] if "hessian" in self.facts else []
+        lines += [""]
         lines += [
             f"  {marks[finding.passed]}  {name:<{width}}  {finding.detail}"
             for name, finding in self.findings.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,11 @@ def score_dataset(ranker: Ranker, dataset: RankingDataset) -> Float32:
     Raises DataError where the data has more features, or its columns are named in another order.
     """
     fitting = dataset.with_width(ranker.feature_count, ranker.missing, ranker.feature_names)
-    return ranker.score(fitting.features)
+    if not ranker.per_list:
+        return ranker.score(fitting.features)
+    ends = fitting.offsets.tolist()
+    lists = [ranker.score(fitting.features[a:b]) for a, b in itertools.pairwise(ends)]
+    return np.concatenate(lists) if lists else np.zeros(0, np.float32)
 
 
 def comparison_json(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:

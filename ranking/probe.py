@@ -21,6 +21,7 @@ from pathlib import Path
 import ranking
 from ranking.artifact import Artifact, read_golden
 from ranking.errors import ArtifactError
+from ranking.kinds import open_model
 from ranking.manifest import GOLDEN, MANIFEST, Manifest
 
 _MEMORY_BYTES = 4 << 30
@@ -96,14 +97,12 @@ def _limit(model_bytes: int) -> None:
 
 def _verdict(folder: Path) -> str:
     """What is wrong with the model, or nothing."""
-    from ranking.scorer import TreeRanker
-
     manifest = Manifest.from_json((folder / MANIFEST).read_bytes(), folder / MANIFEST)
     golden = read_golden((folder / GOLDEN).read_bytes(), manifest.feature_count, folder / GOLDEN)
     model = (folder / manifest.model).read_bytes()
     _limit(len(model))
     try:
-        ranker = TreeRanker.from_bytes(
+        ranker = open_model(
             manifest.kind, model, feature_names=manifest.feature_names, missing=manifest.missing
         )
         scores = ranker.score(golden.features)

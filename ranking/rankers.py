@@ -15,9 +15,9 @@ from typing import Protocol
 from ranking.artifact import Artifact, read_artifact, read_manifest
 from ranking.dataset import Float32, Float64, Missing
 from ranking.errors import ArtifactError, RankwrightError
+from ranking.kinds import KINDS, TREES, open_model, warm_up
 from ranking.manifest import REMEDY
 from ranking.probe import probe as run_probe
-from ranking.structure import READERS, read_forest
 
 
 class Ranker(Protocol):
@@ -25,7 +25,7 @@ class Ranker(Protocol):
 
     @property
     def kind(self) -> str:
-        """Which backend it is of: `lightgbm`, `xgboost`."""
+        """One of `ranking.kinds.KINDS`."""
 
     @property
     def feature_count(self) -> int: ...
@@ -40,8 +40,16 @@ class Ranker(Protocol):
     def score(self, features: Float32) -> Float32:
         """Scores, float32 [documents], of float32 [documents, features]; NaN is missing."""
 
+    @property
+    def per_list(self) -> bool:
+        """Does a document's score depend on the others of its list? Then `score` takes those of one list."""
+
+    @property
+    def explains(self) -> bool:
+        """Has it `contributions`?"""
+
     def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1]; the last column is the bias."""
+        """TreeSHAP, float64 [documents, features + 1], the bias last. Raises UsageError without any."""
 
     def save(self, folder: Path) -> None:
         """Write the model as one file into an existing folder."""
@@ -67,8 +75,6 @@ def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
 
 def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
     """The ranker in these verified bytes, after the remaining checks of `load_ranker`."""
-    from ranking.scorer import warm_up
-
     _check_model(artifact)
     # Here, where it may take its time: the child's is limited.
     warm_up(artifact.manifest.kind)
@@ -79,26 +85,27 @@ def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
 
 def _check_model(artifact: Artifact) -> None:
     manifest = artifact.manifest
-    if manifest.kind not in READERS:
-        known = ", ".join(sorted(READERS))
+    if manifest.kind not in KINDS:
+        known = ", ".join(sorted(KINDS))
         raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
     try:
-        read_forest(manifest.kind, artifact.model, manifest.feature_count)
+        if manifest.kind in TREES:
+            # Without compiled code, which is for scoring.
+            from ranking.structure import read_forest
+
+            read_forest(manifest.kind, artifact.model, manifest.feature_count)
+        else:
+            _opened(artifact)
     except ArtifactError as error:
         raise ArtifactError(f"{artifact.where / manifest.model}: {error}; {REMEDY}") from error
 
 
 def _open(artifact: Artifact) -> Ranker:
     """Open in this process and compare the golden scores."""
-    # Here and not above: this room is opened by every command, compiled code only by those that score.
-    from ranking.scorer import TreeRanker
-
     manifest = artifact.manifest
     place = artifact.where / manifest.model
     try:
-        ranker = TreeRanker.from_bytes(
-            manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
-        )
+        ranker = _opened(artifact)
     except ArtifactError as error:
         raise ArtifactError(f"{place}: {error}; {REMEDY}") from error
     scores = ranker.score(artifact.golden.features)
@@ -108,10 +115,16 @@ def _open(artifact: Artifact) -> Ranker:
     return ranker
 
 
+def _opened(artifact: Artifact) -> Ranker:
+    manifest = artifact.manifest
+    ranker: Ranker = open_model(
+        manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+    )
+    return ranker
+
+
 def verify(folder: Path | str) -> list[Check]:
     """Every check of `load_ranker`, one by one; after a failed one the others are skipped."""
-    from ranking.scorer import warm_up
-
     place = Path(folder)
     held: list[Artifact] = []
 
@@ -125,7 +138,7 @@ def verify(folder: Path | str) -> list[Check]:
 
     def structure() -> str:
         _check_model(held[0])
-        return f"{len(held[0].model)} bytes of sound {held[0].manifest.kind} trees"
+        return f"{len(held[0].model)} bytes of a sound {held[0].manifest.kind} model"
 
     def child() -> str:
         warm_up(held[0].manifest.kind)

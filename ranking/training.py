@@ -18,7 +18,7 @@ import numpy as np
 from ranking.artifact import check_destination, save_artifact
 from ranking.boosting import BUILTIN, Job, boost, first_rounds, rescales, stateful
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
-from ranking.config import TrainConfig
+from ranking.config import NEURAL, TrainConfig
 from ranking.dataset import Float32, Missing, RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.evaluation import (
@@ -31,6 +31,7 @@ from ranking.evaluation import (
 )
 from ranking.feature_profile import feature_profile, feature_ranges
 from ranking.metrics import Metric
+from ranking.neural.ranker import NeuralRanker
 from ranking.objectives import objective_named
 from ranking.rankers import Ranker
 from ranking.report import render
@@ -39,6 +40,8 @@ from ranking.training_report import training_report
 from ranking.watch import Progress, RunWatch, interruptible
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
+
+Trained = TreeRanker | NeuralRanker
 
 _GOLDEN_ROWS = 32
 
@@ -85,34 +88,52 @@ def train(
     *,
     resume: bool = False,
     against: Ranker | None = None,
+    teacher: Ranker | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a ranker and save it, with its report, as the artifact `out`.
 
     Without `valid`, `config.valid_fraction` of the queries are held out. `against` is another ranker to
-    show beside this one in the report. Ctrl-C ends the run after the current round and keeps the best model
-    so far (`interrupted` in the result). Raises UsageError for a config, and DataError for data, that
-    cannot be trained on.
+    show beside this one in the report; `teacher` is one whose scores of the training lists are learned in
+    place of their labels (held-out lists keep theirs). Ctrl-C ends the run after the current round and keeps
+    the best model so far (`interrupted` in the result). Raises UsageError for a config, and DataError for
+    data, that cannot be trained on.
     """
     started = time.monotonic()
     out = Path(out)
     check_destination(out)
     metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
     data, valid, notes = _split(config, data, valid)
-    if against is not None:
-        _check_comparable(config, data, against)
+    for other in (against, teacher):
+        if other is not None:
+            _check_comparable(config, data, other)
     identity = _identity(config, data, valid)
+    taught = data
+    if teacher is not None:
+        taught = replace(data, labels=lessons(teacher, data), trusted=True)
+        identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     watch = RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint)
     with interruptible(watch):
         return _finished(
-            config, data, valid, out, watch, checkpoint, against, identity, (*notes, *resumed), started
+            config,
+            data,
+            taught,
+            valid,
+            out,
+            watch,
+            checkpoint,
+            against,
+            identity,
+            (*notes, *resumed),
+            started,
         )
 
 
 def _finished(
     config: TrainConfig,
     data: RankingDataset,
+    taught: RankingDataset,
     valid: RankingDataset | None,
     out: Path,
     watch: RunWatch,
@@ -122,9 +143,9 @@ def _finished(
     notes: tuple[str, ...],
     started: float,
 ) -> TrainResult:
-    """Boost, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
+    """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
     metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
-    ranker = _boosted(config, data, valid, watch, checkpoint)
+    ranker = _trained(config, taught, valid, watch, checkpoint)
     baseline = best_feature(data, metric, config.seed)
     systems = _systems(ranker, data if valid is None else valid, baseline, against)
     evaluations = _evaluations(config, data if valid is None else valid, systems)
@@ -136,7 +157,7 @@ def _finished(
         seconds=time.monotonic() - started,
         evaluation=None if valid is None else evaluations[THIS_MODEL],
         interrupted=watch.interrupted,
-        notes=notes,
+        notes=(*notes, *_alarms(ranker)),
     )
     report = training_report(config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity)
     save_artifact(
@@ -151,11 +172,58 @@ def _finished(
     return replace(result, interrupted=watch.interrupted)
 
 
-def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> TreeRanker:
+def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
     metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
     watch = RunWatch(config, metric, data, valid, None, None, None)
-    return _boosted(config, data, valid, watch, None)
+    return _trained(config, data, valid, watch, None)
+
+
+def _trained(
+    config: TrainConfig,
+    data: RankingDataset,
+    valid: RankingDataset | None,
+    watch: RunWatch,
+    checkpoint: Checkpoint | None,
+) -> Trained:
+    backend = _network if config.backend == NEURAL else _boosted
+    return backend(config, data, valid, watch, checkpoint)
+
+
+def _network(
+    config: TrainConfig,
+    data: RankingDataset,
+    valid: RankingDataset | None,
+    watch: RunWatch,
+    checkpoint: Checkpoint | None,
+) -> NeuralRanker:
+    """The network of the best epoch. Raises MissingExtraError without torch."""
+    loss = config.loss()
+    from ranking.neural.fitting import NeuralJob
+    from ranking.neural.fitting import fit as fit_network
+
+    job = NeuralJob(
+        train=data, valid=valid, loss=loss, settings=config.network, epochs=config.rounds, seed=config.seed,
+        threads=config.threads, missing=config.missing, watch=watch,
+        start=None if checkpoint is None else checkpoint.model,
+    )  # fmt: skip
+    return fit_network(job)
+
+
+def _alarms(ranker: Trained) -> tuple[str, ...]:
+    if isinstance(ranker, NeuralRanker) and ranker.audit.get("collapsed"):
+        return (
+            "the network has collapsed: it gives the documents of a list all but one score. Lower "
+            "neural.rate, or take an objective that separates them (`rankwright losses`)",
+        )
+    return ()
+
+
+def lessons(teacher: Ranker, data: RankingDataset) -> Float32:
+    """What a student learns for labels: the teacher's scores, each list's from 0; float32 [documents]."""
+    scores = score_dataset(teacher, data).astype(np.float64)
+    least = np.repeat(np.minimum.reduceat(scores, data.offsets[:-1]), data.sizes)
+    return np.asarray(scores - least, np.float32)
 
 
 def _split(
@@ -216,7 +284,9 @@ def _checkpoint_to_resume(
     checkpoint = read_checkpoint(folder_for(out), identity)
     if checkpoint is None:
         return None, ["no checkpoint to resume from: started at round 0"]
-    state = stateful(config.backend, config.booster_settings, config.builtin)
+    state = None
+    if config.backend != NEURAL:
+        state = stateful(config.backend, config.booster_settings, config.builtin)
     if state is not None:
         return None, [f"{config.backend} cannot restore the state of {state}: started at round 0"]
     return checkpoint, [f"resumed after round {checkpoint.rounds}"]
@@ -272,7 +342,7 @@ def _boosted(
 
 
 def _systems(
-    ranker: TreeRanker, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
+    ranker: Trained, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
 ) -> dict[str, Float32]:
     """Scores of the shown lists by this model and by what it is held against."""
     systems = {THIS_MODEL: score_dataset(ranker, shown)}
@@ -310,6 +380,8 @@ def _facts(
         "interrupted": result.interrupted,
         "metrics": {},
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
+        **({"audit": dict(result.ranker.audit)} if isinstance(result.ranker, NeuralRanker) else {}),
+        **({"teacher": identity["teacher"]} if "teacher" in identity else {}),
         "feature_ranges": feature_ranges(data.features),
         "feature_profile": feature_profile(data.features),
     }

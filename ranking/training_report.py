@@ -14,13 +14,14 @@ from ranking.report import Curve, Estimate, MetricRow, Report, ScoreDistribution
 
 if TYPE_CHECKING:
     from ranking.config import TrainConfig
+    from ranking.neural.ranker import NeuralRanker
     from ranking.scorer import TreeRanker
     from ranking.watch import RunWatch
 
 
 def training_report(
     config: TrainConfig,
-    ranker: TreeRanker,
+    ranker: TreeRanker | NeuralRanker,
     data: RankingDataset,
     valid: RankingDataset | None,
     scores: Float32,
@@ -49,7 +50,7 @@ def training_report(
 
 def _summary(
     config: TrainConfig,
-    ranker: TreeRanker,
+    ranker: TreeRanker | NeuralRanker,
     data: RankingDataset,
     valid: RankingDataset | None,
     watch: RunWatch,
@@ -95,9 +96,9 @@ def _rows(evaluations: Mapping[str, Evaluation], shown: RankingDataset) -> list[
     ]
 
 
-def _importance(ranker: TreeRanker, data: RankingDataset) -> list[tuple[str, float]]:
+def _importance(ranker: TreeRanker | NeuralRanker, data: RankingDataset) -> list[tuple[str, float]]:
     gains = ranker.importance()
-    shares = gains / gains.sum()
+    shares = gains / (gains.sum() or 1.0)
     return [(data.name_of(i), float(shares[i])) for i in (-gains).argsort(kind="stable") if shares[i] > 0]
 
 

@@ -58,6 +58,10 @@ class RunWatch:
     def best_round(self) -> int | None:
         return int(np.argmax(self.history)) + 1 if self.history else None
 
+    @property
+    def wants_train_scores(self) -> bool:
+        return self._evaluate_train is not None
+
     def see_train_scores(self, scores: Any) -> None:
         """The training scores before a round, that is, after the round before it."""
         if self._evaluate_train is not None and self.rounds > len(self.train_history):

@@ -75,7 +75,8 @@ def warmed(ranker: Ranker) -> Ranker:
     """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
     row = np.zeros((1, ranker.feature_count), np.float32)
     ranker.score(row)
-    ranker.contributions(row)
+    if ranker.explains:
+        ranker.contributions(row)
     names = name_table(("a",))
     scan_rows([b"[0]"], names)
     scan_rows([b'{"a": 0}'], names)

@@ -41,6 +41,10 @@ def rank(asked: Asked, batch: Batch, model: Model, settings: Settings, started: 
         for place, (index, score) in enumerate(zip(shown.tolist(), scores[shown].tolist(), strict=True), 1)
     ]
     if asked.explain:
+        if not model.ranker.explains:
+            raise invalid(
+                "no_explanation", f"a model of kind {model.ranker.kind} has no contributions", path="explain"
+            )
         explain = asked.explain if isinstance(asked.explain, Explain) else Explain()
         _explain(results, batch.features, shown, model, explain.top_features, settings.max_explained)
     reply = _reply(asked, model.name, model.version, results, batch, (started, parsed))

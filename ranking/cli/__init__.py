@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from ranking.cli import data, evaluate, features, keys, log, models, objectives, train, tune
+from ranking.cli import data, ensemble, evaluate, features, keys, log, losses, models, objectives, train, tune
 from ranking.compiled_code import bring_compiled_code
 from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 train.register(app)
+ensemble.register(app)
 tune.register(app)
 evaluate.register(app)
 models.register(app)
@@ -36,6 +37,7 @@ app.add_typer(features.app, name="features")
 app.add_typer(log.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.add_typer(objectives.app, name="objectives")
+app.add_typer(losses.app, name="losses")
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def waiting(message: str) -> Iterator[None]:
 
 def compile_scorer(kind: str) -> None:
     """What scores models of a kind, saying so where it takes a while."""
-    from ranking.scorer import warm_up
+    from ranking.kinds import warm_up
 
     with waiting("compiling the scorer for this machine (kept on disk for later runs) ..."):
         warm_up(kind)

@@ -10,6 +10,7 @@ import typer
 
 from ranking.cli.console import Json, open_model, show, show_json, table, waiting
 from ranking.errors import UsageError
+from ranking.kinds import TREES
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="Folder of published models.")]
@@ -54,7 +55,7 @@ def inspect(model: Model, json: Json = False) -> None:
         f"versions   {_pairs(manifest.versions)}",
         f"config     {_pairs(facts.get('config', {}))}",
         f"data       {_pairs(facts.get('data', {}))}",
-        "share of gain",
+        "share of gain" if manifest.kind in TREES else "share of change in scores, shuffled",
         *(f"  {name:<28} {gain / total:7.2%}" for name, gain in ranked[:_TOP_FEATURES] if gain > 0),
     ]
     show("\n".join(lines))

@@ -27,11 +27,14 @@ from ranking.cli.console import (
 if TYPE_CHECKING:
     from ranking.config import TrainConfig
 
-Backend = Annotated[str | None, typer.Option(help="lightgbm or xgboost.  [lightgbm]", show_default=False)]
+Backend = Annotated[
+    str | None, typer.Option(help="lightgbm, xgboost or neural.  [lightgbm]", show_default=False)
+]
 ObjectiveName = Annotated[
     str | None,
     typer.Option(
-        help="A name of `rankwright objectives`, FILE.py, or builtin, the booster's own.  [lambdarank]",
+        help="A name of `rankwright objectives` (for neural: `rankwright losses`), FILE.py, or builtin, the "
+        "booster's own.  [lambdarank]",
         show_default=False,
     ),
 ]
@@ -47,21 +50,29 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any field, such as objective.truncation=20 or booster.num_leaves=63.",
+        help="Any field, such as objective.truncation=20, booster.num_leaves=63 or neural.hidden=256,128.",
     ),
 ]
-Rounds = Annotated[int | None, typer.Option(help="Trees at most.  [500]", show_default=False)]
+Rounds = Annotated[
+    int | None, typer.Option(help="Trees at most, or epochs.  [500, neural: 40]", show_default=False)
+]
 MetricName = Annotated[
     str | None, typer.Option(help="What early stopping watches.  [ndcg@10]", show_default=False)
 ]
 EarlyStopping = Annotated[
     int | None,
-    typer.Option(help="Rounds without a better value before stopping; 0 never.  [100]", show_default=False),
+    typer.Option(
+        help="Rounds without a better value before stopping; 0 never.  [100, neural: 8]", show_default=False
+    ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="The same seed and threads give the same bytes.  [1]", show_default=False)
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads to train with.  [all]", show_default=False)]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where a network is trained: auto, cpu or cuda.  [auto]", show_default=False),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags override it.")]
 MissingPolicy = Annotated[
     str | None,
@@ -87,6 +98,8 @@ def training_config(file: Path | None, sets: list[str] | None, **flags: Any) -> 
 def _warm_up(settings: TrainConfig) -> None:
     """Check the names and parameters, and compile the objective, saying so where it takes a while."""
     settings.resolved()
+    if settings.backend == "neural":
+        return
     if settings.builtin is None:
         from ranking.objectives import objective_named, warm_up
 
@@ -113,11 +126,16 @@ def train(
     threads: Threads = None,
     config: ConfigFile = None,
     missing: MissingPolicy = None,
+    device: Device = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
     ] = False,
     against: Annotated[
         Path | None, typer.Option("--against", help="Another model to show in the report.")
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="A model whose scores are learned in place of the training labels."),
     ] = None,
     regroup: Regroup = False,
     cache: Cache = None,
@@ -125,9 +143,12 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a ranker and write it, with a one-page report, as a model folder."""
+    if teacher is not None and objective is None and config is None:
+        objective = "margin_mse"
     settings = training_config(
-        config, sets, backend=backend, objective=objective, preset=preset, rounds=rounds, metric=metric,
-        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+        config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
+        rounds=rounds, metric=metric, early_stopping=early_stopping, seed=seed, threads=threads,
+        missing=missing,
     )  # fmt: skip
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.artifact import check_destination
@@ -136,6 +157,7 @@ def train(
     check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
     other = None if against is None else open_model(against)
+    taught_by = None if teacher is None else open_model(teacher)
     try:
         result = run(
             settings,
@@ -144,6 +166,7 @@ def train(
             out,
             resume=resume,
             against=other,
+            teacher=taught_by,
             progress=progress(settings.metric, quiet),
         )
     finally:
@@ -159,15 +182,32 @@ def train(
         raise typer.Exit(130)
 
 
+def _rounds_of(config: TrainConfig) -> str:
+    return "epochs" if config.backend == "neural" else "rounds"
+
+
+def _with_device(sets: list[str] | None, device: str | None) -> list[str]:
+    return [*(sets or []), *([] if device is None else [f"neural.device={device}"])]
+
+
 def _summary(result: Any) -> str:
     lines = [
-        f"{result.config.backend} {result.config.objective}: {result.rounds} rounds in {result.seconds:.1f} s"
+        f"{result.config.backend} {result.config.objective}: {result.rounds} {_rounds_of(result.config)} "
+        f"in {result.seconds:.1f} s"
     ]
     evaluation = result.evaluation
     if evaluation is not None:
         for name, value in evaluation.means.items():
             low, high = evaluation.intervals[name]
             lines.append(f"  {name:<12} {value:.4f}  [{low:.4f}, {high:.4f}]")
+    audited = getattr(result.ranker, "audit", {}).get("epochs")
+    if audited:
+        first, last = audited[0], audited[-1]
+        lines.append(
+            f"audit  loss {first['loss']:.4g} to {last['loss']:.4g}, gradient norm "
+            f"{last['gradient_norm']:.3g}, {last['active_pairs']:.0%} of pairs active, scores of a list "
+            f"spread by {last['score_spread']:.3g}"
+        )
     lines.append(f"model  {result.folder}\nreport {result.folder / 'report.html'}")
     return "\n".join(lines)
 
@@ -188,14 +228,16 @@ def cv(
     threads: Threads = None,
     config: ConfigFile = None,
     missing: MissingPolicy = None,
+    device: Device = None,
     regroup: Regroup = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Cross-validate by query: each fold is tested once, and the fold before it stops the training."""
     settings = training_config(
-        config, sets, backend=backend, objective=objective, preset=preset, rounds=rounds, metric=metric,
-        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+        config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
+        rounds=rounds, metric=metric, early_stopping=early_stopping, seed=seed, threads=threads,
+        missing=missing,
     )  # fmt: skip
     _warm_up(settings)
     from ranking.crossvalidation import cross_validate, folds_from

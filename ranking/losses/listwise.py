@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
 from ranking.objectives import XENDCG
 
@@ -25,20 +26,28 @@ class ListwiseLoss:
         self,
         scores: Tensor,
         labels: Tensor,
-        where: Tensor,
+        where: Tensor | None = None,
         weights: Tensor | None = None,
         uniform: Tensor | None = None,
+        reduction: Reduction = "sum",
     ) -> Tensor:
-        """−sum of target · log softmax, over lists, a scalar connected to `scores`.
+        """−sum of target · log softmax, reduced over lists, connected to `scores`.
 
         `uniform` [..., list] in [0, 1) is the draw of XE-NDCG; without it a new one is made.
         """
+        where = everywhere(scores, where)
         target = targets(self.objective, labels, where, uniform).to(scores)
         target = torch.where(where.sum(-1, keepdim=True) > 1, target, 0.0)
+        learns = (target > 0).any(-1)
         if weights is not None:
-            target = target * weights[..., None]
-        logs = torch.where(where, scores, torch.full_like(scores, _FLOOR)).log_softmax(-1)
-        return -(torch.where(target > 0, logs, 0.0) * target).sum()
+            target = target * weights.to(target)[..., None]
+        values = -(torch.where(target > 0, log_softmax(scores, where), 0.0) * target).sum(-1)
+        return reduced(values, learns, weights, reduction)
+
+
+def log_softmax(scores: Tensor, where: Tensor) -> Tensor:
+    """[..., list]: log softmax over the documents of each list; some finite number at padding."""
+    return torch.where(where, scores, torch.full_like(scores, _FLOOR)).log_softmax(-1)
 
 
 def targets(objective: Any, labels: Tensor, where: Tensor, uniform: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.losses.weights import is_separable, swap_weights
 from ranking.metrics import gain
 from ranking.objectives import Hinge, LambdaRank, Pairwise, RankNet, SquaredHinge
@@ -28,22 +29,27 @@ class PairwiseLoss:
         self,
         scores: Tensor,
         labels: Tensor,
-        where: Tensor,
+        where: Tensor | None = None,
         weights: Tensor | None = None,
         winners: Tensor | None = None,
+        reduction: Reduction = "sum",
+        weights_at: Tensor | None = None,
     ) -> Tensor:
-        """The sum over lists of pair weight times pair loss, a scalar connected to `scores`.
+        """The sum over a list's pairs of pair weight times pair loss, reduced over lists; differentiable.
 
         `winners` [..., list] multiplies the pairs in which a document is the better one: one over the
-        propensity of its position, for clicks.
+        propensity of its position, for clicks. `weights_at` are the scores at which pair weights are
+        taken, by default these: with them held, the gradient is the value's derivative.
         """
+        where = everywhere(scores, where)
         labels = torch.where(where, labels, torch.zeros_like(labels))
         gap = scores[..., :, None] - scores[..., None, :]
+        at = scores if weights_at is None else weights_at
         real = where[..., :, None] & where[..., None, :]
         with torch.no_grad():
             worth = worth_of(self.objective, labels, where)
             pairs = (worth[..., :, None] > worth[..., None, :]) & real
-            every = pair_weights(self.objective, scores, labels, worth, where)
+            every = pair_weights(self.objective, at, labels, worth, where)
             weight = torch.where(pairs, every, 0.0)
             if winners is not None:
                 weight = weight * torch.where(where, winners, 0.0)[..., :, None]
@@ -52,17 +58,20 @@ class PairwiseLoss:
             halves = halves - torch.diag_embed(halves.diagonal(dim1=-2, dim2=-1))
             if not getattr(self.objective, "ties_as_half", False):
                 halves = torch.zeros_like(halves)
-            scale = lambda_scale(self.objective, gap, weight, halves)[..., None, None]
+            scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)[
+                ..., None, None
+            ]
             if weights is not None:
-                scale = scale * weights[..., None, None]
+                scale = scale * weights.to(scale)[..., None, None]
+            learns = ((weight > 0) | (halves > 0)).flatten(-2).any(-1)
             weight, halves = weight * scale, halves * scale
         # Padding may hold anything, infinities too: it is taken out before the formula, not after.
         used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
-        value = (pair_formula(self.objective, used) * weight).sum()
-        if not getattr(self.objective, "ties_as_half", False):
-            return value
-        both = pair_formula(self.objective, used) + pair_formula(self.objective, -used)
-        return value + (both / 2 * halves).sum()
+        value = (pair_formula(self.objective, used) * weight).sum((-2, -1))
+        if getattr(self.objective, "ties_as_half", False):
+            both = pair_formula(self.objective, used) + pair_formula(self.objective, -used)
+            value = value + (both / 2 * halves).sum((-2, -1))
+        return reduced(value, learns, weights, reduction)
 
 
 def pair_formula(objective: Pairwise, gap: Tensor) -> Tensor:

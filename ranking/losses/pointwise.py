@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ranking.losses.classification import class_balanced_weights, miss_to_the
+from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.objectives import (
     ClassBalancedFocal,
     Focal,
@@ -29,24 +31,41 @@ class PointwiseLoss:
     objective: Any
 
     def __call__(
-        self, scores: Tensor, labels: Tensor, where: Tensor, weights: Tensor | None = None
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        where: Tensor | None = None,
+        weights: Tensor | None = None,
+        reduction: Reduction = "sum",
     ) -> Tensor:
-        """The weighted sum over real documents, a scalar connected to `scores`."""
-        each = torch.ones_like(scores) if weights is None else weights[..., None].expand_as(scores)
-        z, y, weight = scores[where], labels[where].to(scores), each[where]
+        """The sum over a list's documents, reduced over lists, connected to `scores`."""
+        where = everywhere(scores, where)
+        each = torch.zeros_like(scores)
+        each[where] = self.documents(scores[where], labels[where].to(scores))
+        values = each.sum(-1)
+        if weights is not None:
+            values = values * weights.to(values)
+        return reduced(values, where.any(-1), weights, reduction)
+
+    def documents(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """[documents]: the loss of each, all of them real."""
         if isinstance(self.objective, SVMHinge):
-            sign = torch.where(_positive(self.objective, y), 1.0, -1.0).to(z)
-            return ((1 - sign * z).clamp(min=0) * weight).sum()
-        target, scale, power = targets(self.objective, y)
-        entropy = binary_cross_entropy_with_logits(z, target, reduction="none")
-        return (scale * miss_to_the(power, z, target) * entropy * weight).sum()
+            sign = torch.where(_positive(self.objective, labels), 1.0, -1.0).to(scores)
+            return (1 - sign * scores).clamp(min=0)
+        target, scale, power = targets(self.objective, labels)
+        entropy = binary_cross_entropy_with_logits(scores, target, reduction="none")
+        return scale * miss_to_the(power, scores, target) * entropy
 
 
 def targets(objective: Any, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(target in [0, 1], scale, power of the miss) of each document."""
     one = torch.ones_like(labels)
     if isinstance(objective, QualityFocal | Varifocal):
-        largest = labels.max() if objective.largest_label is None else objective.largest_label
+        largest = (
+            (labels.max() if len(labels) else one.sum())
+            if objective.largest_label is None
+            else objective.largest_label
+        )
         q = labels / largest if largest > 0 else labels
         if isinstance(objective, QualityFocal):
             return q, one, one * objective.beta
@@ -55,21 +74,11 @@ def targets(objective: Any, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if isinstance(objective, Focal):
         return y, y * objective.alpha + (1 - y) * (1 - objective.alpha), one * objective.gamma
     if isinstance(objective, ClassBalancedFocal):
-        counts = torch.stack([(1 - y).sum(), y.sum()])
-        effective = (1 - objective.beta**counts) / (1 - objective.beta)
-        weight = torch.where(counts > 0, 1 / effective.clamp(min=1e-12), 0.0)
-        return y, (2 * weight / weight.sum())[y.long()], one * objective.gamma
+        positives = y.double().sum()
+        weights = class_balanced_weights(torch.stack([len(y) - positives, positives]), objective.beta)
+        return y, weights.to(y)[y.long()], one * objective.gamma
     assert isinstance(objective, LogisticLoss)
     return y, one, 0 * one
-
-
-def miss_to_the(power: Tensor, z: Tensor, target: Tensor) -> Tensor:
-    """|y − p|^g, in log space where y is 0 or 1, so that no confident score gives a NaN."""
-    hard = (target == 0) | (target == 1)
-    in_logs = (power * logsigmoid(-(2 * target - 1) * z)).exp()
-    # Both branches are differentiated: the one not taken gets a harmless base.
-    soft = torch.where(hard, 0.5, (torch.sigmoid(z) - target).abs())
-    return torch.where(hard, in_logs, soft**power)
 
 
 def _positive(objective: Any, labels: Tensor) -> Tensor:

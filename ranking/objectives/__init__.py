@@ -4,6 +4,7 @@ pairwise     a pair formula (hinge, squared hinge, logistic), each pair alike: k
 lambdarank   logistic pairs weighted by the change of a metric; for clicks; LambdaLoss
 listwise     cross-entropy of the list's softmax
 pointwise    each document against its own target
+distillation a teacher's scores in place of labels
 stochastic   any of them over perturbed scores: `gumbel:NAME`
 custom       a formula or a weight from a user's own file: `FILE.py`
 
@@ -22,6 +23,7 @@ import numpy as np
 from ranking.dataset import RankingDataset
 from ranking.errors import UsageError, unknown_name
 from ranking.objectives.custom import OwnObjective
+from ranking.objectives.distillation import MarginMSE
 from ranking.objectives.lambdarank import LambdaRank, NDCGLoss2, NDCGLoss2PlusPlus, UnbiasedLambdaRank
 from ranking.objectives.listwise import XENDCG, Softmax
 from ranking.objectives.pairwise import Gradients, Hinge, Pairwise, RankNet, SquaredHinge
@@ -45,6 +47,7 @@ __all__ = [
     "Hinge",
     "LambdaRank",
     "LogisticLoss",
+    "MarginMSE",
     "NDCGLoss2",
     "NDCGLoss2PlusPlus",
     "Objective",
@@ -119,6 +122,7 @@ OBJECTIVES: dict[str, Any] = {
     "ndcg_loss2pp": NDCGLoss2PlusPlus(),
     "softmax": Softmax(),
     "xendcg": XENDCG(),
+    "margin_mse": MarginMSE(),
 }
 """Each name's objective with default parameters."""
 

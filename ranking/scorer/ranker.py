@@ -46,6 +46,14 @@ class TreeRanker:
     def rounds(self) -> int:
         return self.evaluator.forest.rounds
 
+    @property
+    def per_list(self) -> bool:
+        return False
+
+    @property
+    def explains(self) -> bool:
+        return True
+
     def score(self, features: Float32, threads: int = 1) -> Float32:
         """Raw scores, float32 [documents], of float32 [documents, features]; NaN is missing."""
         return self.evaluator.score(features, threads).astype(np.float32, copy=False)
@@ -57,6 +65,9 @@ class TreeRanker:
     def importance(self) -> Float64:
         """Total gain of the splits on each feature, float64 [features]."""
         return self.evaluator.forest.importance()
+
+    def to_bytes(self) -> bytes:
+        return self.model
 
     def save(self, folder: Path) -> None:
         (folder / MODEL_FILES[self.kind]).write_bytes(self.model)

@@ -121,7 +121,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"kind": "catboost"}))
-    with pytest.raises(ArtifactError, match=r"unknown kind of model 'catboost' \(known: lightgbm, xgboost\)"):
+    with pytest.raises(ArtifactError, match=r"unknown kind of model 'catboost' \(known: .*lightgbm"):
         load_ranker(folder)
 
 

@@ -24,6 +24,8 @@ class Linear:
     """score = weights · features + bias, in float32."""
 
     kind = "linear"
+    per_list = False
+    explains = True
 
     def __init__(
         self,

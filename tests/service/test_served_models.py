@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import lightgbm
 import numpy as np
 import pytest
 
 from ranking.artifact import save_artifact
-from ranking.dataset import Float32
+from ranking.config import TrainConfig
+from ranking.dataset import Float32, RankingDataset
+from ranking.ensemble import EnsembleRanker, Part
 from ranking.errors import ArtifactError
 from ranking.rankers import load_ranker
 from ranking.registry import Registry
 from ranking.scorer import TreeRanker
+from ranking.training import train
 from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import Client, OpenClient
@@ -118,3 +122,37 @@ def until(client: Client, values: Float32, version: str) -> list[float]:
         if client.rank(dense(values)).json()["version"] == version:
             return served_scores(client, values)[1]
     raise AssertionError(f"version {version} was not served in time")
+
+
+def network_folder(folder: Path, architecture: str, lists: int = 30) -> Path:
+    """A small trained network on the same features, as `rankwright train --backend neural` writes it."""
+    data = RankingDataset(
+        features=matrix(lists * 8, 3), labels=np.arange(lists * 8, dtype=np.float32) % 3,
+        offsets=np.arange(0, lists * 8 + 1, 8), query_ids=[f"q{i}" for i in range(lists)],
+        feature_names=NAMES,
+    )  # fmt: skip
+    config = TrainConfig(
+        backend="neural", rounds=2, threads=1, missing="nan", early_stopping=0,
+        neural={"architecture": architecture, "hidden": [8, 8], "heads": 2},
+    )  # fmt: skip
+    return train(config, data, None, folder).folder
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "dcn", "attention"])
+def test_a_network_and_an_ensemble_with_it_are_served_with_their_offline_scores(
+    folders: list[Path], tmp_path: Path, open_client: OpenClient, architecture: str
+) -> None:
+    """In all three forms of a request; the explanation a network cannot give is refused by name."""
+    network = network_folder(tmp_path / "network", architecture)
+    both = tmp_path / "both"
+    parts = [Part(cast(Any, load_ranker(path, probe=False)), 0.5, 0.0, 1.0) for path in (folders[0], network)]
+    save_artifact(both, EnsembleRanker(tuple(parts)), facts={}, golden=matrix(5, 4))
+    values = matrix(40, seed=9)
+    for folder, kind in ((network, "neural"), (both, "ensemble")):
+        client = open_client(model=folder)
+        expected = load_ranker(folder, probe=False).score(values)
+        assert served_scores(client, values)[1] == pytest.approx(expected.tolist(), abs=1e-6)
+        assert client.get(f"/v1/models/{folder.name}").json()["kind"] == kind
+        refused = client.rank(dense(values) | {"explain": True})
+        assert refused.status_code == 422
+        assert refused.json()["error"] == "no_explanation"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 import torch
 
 from ranking.errors import UsageError
-from ranking.losses import LOSSES, loss_of
+from ranking.losses import LOSSES, PerturbedLoss, SmoothedMetric, describe, loss_named, loss_of
 from ranking.objectives import (
     OBJECTIVES,
     XENDCG,
     Focal,
+    Gumbel,
     Hinge,
     LambdaRank,
     NDCGLoss2,
@@ -33,6 +36,8 @@ THETA = [1 / (1 + i) for i in range(9)]
 VARIANTS: dict[str, Any] = {
     **OBJECTIVES,
     "unbiased_lambdarank": UnbiasedLambdaRank(positions="rows", propensities=THETA),
+    "gumbel:lambdarank": objective_named("gumbel:lambdarank", {"draws": 3}),
+    "gumbel:softmax": objective_named("gumbel:softmax", {"strength": 1.0}),
     "squared hinge, truncated": SquaredHinge(margin=0.7, truncation=3, score_normalization=True),
     "ranknet, ties as half": RankNet(ties_as_half=True),
     "ranknet, ties as half, top 3, normalised": RankNet(
@@ -80,14 +85,17 @@ def extras(objective: Any, dataset: Any) -> dict[str, torch.Tensor]:
     """What a loss takes beside scores and labels, padded: weights of clicks, or a draw."""
     if isinstance(objective, UnbiasedLambdaRank):
         return {"winners": padded(dataset, objective.winner_weights(dataset))[0]}
+    if isinstance(objective, Gumbel):
+        noise = objective.noise(dataset.document_count, 0)
+        return {"noise": torch.stack([padded(dataset, each)[0] for each in noise])}
     if isinstance(objective, XENDCG):
         draw = np.random.default_rng([objective.noise_seed, 0]).random(dataset.document_count)
         return {"uniform": padded(dataset, draw)[0]}
     return {}
 
 
-def test_the_two_registries_hold_the_same_names() -> None:
-    assert set(LOSSES) == set(OBJECTIVES)
+def test_every_objective_has_its_loss() -> None:
+    assert list(LOSSES)[: len(OBJECTIVES)] == list(OBJECTIVES)
     assert all(LOSSES[name].objective == OBJECTIVES[name] for name in OBJECTIVES)
 
 
@@ -166,6 +174,73 @@ def test_padding_may_hold_anything(name: str) -> None:
     assert not wide.grad[:, 4:].any()
 
 
-def test_what_has_no_torch_form_is_named() -> None:
-    with pytest.raises(UsageError, match="'gumbel' has no torch loss"):
-        loss_of(objective_named("gumbel:ranknet"))
+def test_what_has_no_torch_form_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def pair_loss(d):\n    return -d\n\ndef pair_gradient(d):\n    return -1.0\n")
+    with pytest.raises(UsageError, match="compiled for trees and has no torch loss"):
+        loss_of(SimpleNamespace(name="own", file=str(file)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_reductions_are_of_the_values_of_the_lists(name: str) -> None:
+    """A list without pairs changes no mean; weights weigh it."""
+    scores = torch.randn(3, 5, generator=torch.manual_seed(0), dtype=torch.float64)
+    labels = torch.tensor([[2.0, 0, 1, 0, 3], [3.0, 3, 0, 0, 1], [0.0] * 5])
+    weights = torch.tensor([0.5, 2.0, 3.0])
+    given = {"uniform": torch.full((3, 5), 0.5, dtype=torch.float64)} if name == "xendcg" else {}
+    loss = LOSSES[name]
+    each = loss(scores, labels, weights=weights, reduction="none", **given)
+    assert each.shape == (3,)
+    assert loss(scores, labels, weights=weights, **given).item() == pytest.approx(each.sum().item())
+    mean = loss(scores, labels, weights=weights, reduction="mean", **given).item()
+    silent = describe(loss)["family"] == "pointwise" or name in (
+        "calibrated",
+        "margin_mse",
+        "softmax_distillation",
+    )
+    assert mean == pytest.approx(each.sum().item() / (5.5 if silent else 2.5))
+
+
+def test_an_unknown_reduction_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown reduction 'avg'"):
+        LOSSES["softmax"](torch.zeros(1, 2), torch.ones(1, 2), reduction="avg")
+
+
+def test_losses_by_name_take_parameters() -> None:
+    assert loss_named("lambdarank", {"truncation": 3}).objective.truncation == 3
+    assert loss_named("gumbel:approx_ndcg", {"draws": 4, "temperature": 2.0}) == PerturbedLoss(
+        SmoothedMetric(temperature=2.0), draws=4
+    )
+    with pytest.raises(UsageError, match="did you mean 'approx_ndcg'"):
+        loss_named("aprox_ndcg")
+    with pytest.raises(UsageError, match="parameter of loss list_mle: 'tie'"):
+        loss_named("list_mle", {"tie": "shuffled"})
+    assert describe(loss_named("gumbel:list_mle"))["parameters"] == {
+        "ties": "shared",
+        "strength": 0.3,
+        "draws": 1,
+    }
+
+
+def test_a_loss_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "FORMULA = 'the sum of squares'\nSHIFT_INVARIANT = False\n"
+        "def loss(scores, labels, where):\n    return (scores.where(where, 0) ** 2).sum(-1)\n"
+    )
+    loss = loss_named(str(file))
+    assert (
+        loss(
+            torch.tensor([[1.0, 2.0], [3.0, 9.0]]),
+            torch.ones(2, 2),
+            torch.tensor([[True] * 2, [True, False]]),
+        )
+        == 14
+    )
+    assert describe(loss)["formula"] == "the sum of squares"
+    file.write_text("def loss(scores, labels, where):\n    return scores.sum()\n")
+    with pytest.raises(UsageError, match="one value a list"):
+        loss_named(str(file))(torch.zeros(2, 3), torch.zeros(2, 3))
+    file.write_text("def cost(a):\n    return a\n")
+    with pytest.raises(UsageError, match="defines no function loss"):
+        loss_named(str(file))

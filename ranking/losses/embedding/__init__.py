@@ -1,0 +1,133 @@
+"""Losses on vectors: what embeddings are trained with, from pairs, triplets, batches and classes.
+
+distances    of all pairs of two batches
+contrastive  pairs, similar or not
+mining       which triplets to learn from, as masks or as indices
+triplet      the triplet loss, of given triplets and of mined ones
+infonce      one softmax a query: in-batch, explicit, queued negatives; CLIP, SigLIP
+supcon       every item of a label a positive of the others
+momentum     MoCo's moving encoder and queue of keys
+gradcache    batches larger than memory
+information  the bound of mutual information that InfoNCE is
+angular      ArcFace and CosFace
+audit        spread, collapse, alignment, uniformity
+
+All of them are finite, with finite gradients, for zero and identical vectors, single items and batches
+without a positive (exactly 0 there); bfloat16 is computed in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ranking.losses.embedding.angular import (
+    AngularClassifier,
+    arcface,
+    arcface_logits,
+    cosface,
+    cosface_logits,
+)
+from ranking.losses.embedding.audit import EmbeddingAudit, alignment, audit_embeddings, uniformity
+from ranking.losses.embedding.contrastive import contrastive_loss, contrastive_loss_of_batch
+from ranking.losses.embedding.distances import directions
+from ranking.losses.embedding.gradcache import cached_backward
+from ranking.losses.embedding.infonce import Candidates, Temperature, clip_loss, info_nce, siglip_loss
+from ranking.losses.embedding.information import InformationBound, information_bound
+from ranking.losses.embedding.mining import (
+    MINERS,
+    all_triplets,
+    batch_hard_triplets,
+    hard_triplets,
+    random_triplets,
+    semi_hard_triplets,
+)
+from ranking.losses.embedding.momentum import KeyQueue, MomentumEncoder
+from ranking.losses.embedding.supcon import supcon_loss
+from ranking.losses.embedding.triplet import active_share, mined_triplet_loss, triplet_loss
+
+__all__ = [
+    "EMBEDDING_LOSSES",
+    "MINERS",
+    "AngularClassifier",
+    "Candidates",
+    "EmbeddingAudit",
+    "InformationBound",
+    "KeyQueue",
+    "MomentumEncoder",
+    "Temperature",
+    "active_share",
+    "alignment",
+    "all_triplets",
+    "arcface",
+    "arcface_logits",
+    "audit_embeddings",
+    "batch_hard_triplets",
+    "cached_backward",
+    "clip_loss",
+    "contrastive_loss",
+    "contrastive_loss_of_batch",
+    "cosface",
+    "cosface_logits",
+    "hard_triplets",
+    "info_nce",
+    "information_bound",
+    "mined_triplet_loss",
+    "random_triplets",
+    "semi_hard_triplets",
+    "siglip_loss",
+    "supcon_loss",
+    "triplet_loss",
+    "uniformity",
+]
+
+
+def _contrastive(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """D² / 2 of pairs of one label, max(0, 1 − D)² / 2 of others, over all pairs of the batch."""
+    return contrastive_loss_of_batch(embeddings, labels)
+
+
+def _triplet(miner: str) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
+        return mined_triplet_loss(embeddings, labels, miner)
+
+    loss.__doc__ = f"max(0, D²(a, p) − D²(a, n) + 0.2) over the triplets of the miner {miner}."
+    return loss
+
+
+def _supcon_out(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """SupCon with the mean over positives outside the logarithm."""
+    return supcon_loss(embeddings, labels)
+
+
+def _supcon_in(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """SupCon with the mean over positives inside the logarithm."""
+    return supcon_loss(embeddings, labels, form="in")
+
+
+def _on_axes(logits: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
+        # Class directions that no batch changes: label c's is the axis c.
+        unit = directions(embeddings.float() if embeddings.dtype == torch.bfloat16 else embeddings)
+        return cross_entropy(logits(unit, labels, scale=8.0), labels)
+
+    loss.__doc__ = f"{logits.__name__} on the axes of the space as class directions, scale 8."
+    return loss
+
+
+EMBEDDING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "contrastive": _contrastive,
+    "triplet_all": _triplet("all"),
+    "triplet_hard": _triplet("hard"),
+    "triplet_semi_hard": _triplet("semi_hard"),
+    "triplet_batch_hard": _triplet("batch_hard"),
+    "supcon_out": _supcon_out,
+    "supcon_in": _supcon_in,
+    "arcface": _on_axes(arcface_logits),
+    "cosface": _on_axes(cosface_logits),
+}
+"""Of (embeddings [batch, d], labels int [batch]) with usual parameters: what the loss doctor examines.
+InfoNCE and its kin take two batches, and are examined through `SupCon`, whose softmax is theirs."""

@@ -1,0 +1,98 @@
+"""The triplet loss, of given triplets and of mined ones."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ranking.errors import unknown_name
+from ranking.losses.embedding.distances import directions, root, squared_distances, working
+from ranking.losses.embedding.mining import batch_hard_indices, miner_named, semi_hard_indices
+
+Mean = Literal["all", "active"]
+"""Over all triplets mined, or over those with a loss above 0 (whose mean stays near the margin)."""
+
+_INDEXED = {"batch_hard": batch_hard_indices, "semi_hard": semi_hard_indices}
+
+
+def triplet_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 0.2,
+    *,
+    squared: bool = True,
+    soft: bool = False,
+) -> Tensor:
+    """The mean of max(0, D(a, p) − D(a, n) + margin) over triplets, [triplets, d] each.
+
+    squared  D = |a − b|², as in FaceNet; else |a − b|, as most libraries have it. A margin means another
+             thing
+    soft     log(1 + exp(D(a, p) − D(a, n))) in place of the margin (Hermans et al.)
+
+    source  Schroff, Kalenichenko, Philbin 2015, margin 0.2; Hermans, Beyer, Leibe 2017.
+    """
+    anchor, positive, negative = working(anchor, positive, negative)
+    near, far = ((anchor - positive) ** 2).sum(-1), ((anchor - negative) ** 2).sum(-1)
+    values = _values(near, far, margin, squared, soft)
+    return values.sum() / max(len(values), 1)
+
+
+def mined_triplet_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    miner: str = "batch_hard",
+    margin: float = 0.2,
+    *,
+    squared: bool = True,
+    soft: bool = False,
+    normalize: bool = True,
+    mean: Mean = "all",
+) -> Tensor:
+    """The triplet loss over the triplets a miner of `MINERS` finds in a batch, [batch, d] and int [batch].
+
+    `batch_hard` and `semi_hard` (there: the nearest negative in the band for each pair) take memory of the
+    batch's square; the others of its cube. 0, connected to the embeddings, where there is no triplet.
+    Raises UsageError for an unknown miner or mean.
+    """
+    (vectors,) = working(embeddings)
+    vectors = directions(vectors) if normalize else vectors
+    distances = squared_distances(vectors, vectors)
+    seen = (distances if squared else root(distances)).detach()
+    if miner in _INDEXED:
+        more = {"margin": margin} if miner == "semi_hard" else {}
+        a, p, n = _INDEXED[miner](seen, labels, **more)
+    else:
+        a, p, n = torch.nonzero(miner_named(miner)(seen, labels), as_tuple=True)
+    values = _values(distances[a, p], distances[a, n], margin, squared, soft)
+    if mean not in ("all", "active"):
+        raise unknown_name("mean", mean, ("all", "active"))
+    count = len(values) if mean == "all" else int((values > 0).sum())
+    return values.sum() / max(count, 1) + 0 * vectors.sum()
+
+
+def active_share(embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, normalize: bool = True) -> float:
+    """The share of all triplets of a batch with D²(a, p) + margin > D²(a, n); 0 without any triplet.
+
+    Near 0 there is nothing left to learn from random triplets; near 1, with a loss at the margin, the
+    embeddings have collapsed to a point.
+    """
+    with torch.no_grad():
+        (vectors,) = working(embeddings)
+        distances = squared_distances(*(directions(vectors) if normalize else vectors,) * 2)
+        alike = labels[:, None] == labels[None, :]
+        own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        active = total = 0
+        for row, same, self_ in zip(distances, alike, own, strict=True):
+            near, far = row[same & ~self_], row[~same].sort().values
+            active += int(torch.searchsorted(far, near + margin).sum())
+            total += len(near) * len(far)
+        return active / total if total else 0.0
+
+
+def _values(near: Tensor, far: Tensor, margin: float, squared: bool, soft: bool) -> Tensor:
+    gap = near - far if squared else root(near) - root(far)
+    return softplus(gap) if soft else (gap + margin).clamp(min=0)

@@ -1,0 +1,179 @@
+"""A neural ranker as it is kept and scored: one safetensors file, numpy alone.
+
+Tensors by name: those of `scoring.shapes_of` (float32), `inputs.*` (`inputs.Inputs`), `importance` float32
+[features], and `settings` uint8, the JSON of {"settings", "rounds"}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.errors import ArtifactError, RankwrightError, UsageError
+from ranking.neural.inputs import Inputs
+from ranking.neural.scoring import forward, shapes_of
+from ranking.neural.settings import NeuralSettings
+
+KIND = "neural"
+FILE = "model.safetensors"
+
+_BLOCK = 8192
+_MOST_IN_A_LIST = 4096
+"""Documents that a network with self-attention takes together: its memory grows with their square."""
+_SHUFFLED_ROWS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class NeuralRanker:
+    """A trained network that scores documents by their features.
+
+    Where `per_list` is true a document's score depends on the others given with it: `score` takes those of
+    one list.
+    """
+
+    settings: NeuralSettings
+    inputs: Inputs
+    weights: Mapping[str, Any]
+    """float64 by name"""
+    feature_names: tuple[str, ...]
+    missing: Missing
+    rounds: int
+    """epochs behind the weights"""
+    shuffled: Float32
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    """of the training, when it was in this process"""
+    kind: str = KIND
+
+    @property
+    def feature_count(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def per_list(self) -> bool:
+        return bool(self.settings.blocks)
+
+    @property
+    def explains(self) -> bool:
+        return False
+
+    @classmethod
+    def of(
+        cls, weights: Mapping[str, Any], inputs: Inputs, settings: NeuralSettings, *, rounds: int,
+        names: tuple[str, ...], missing: Missing, sample: RankingDataset, audit: Mapping[str, Any],
+    ) -> NeuralRanker:  # fmt: skip
+        """From torch's tensors after training; feature importance is measured on `sample`."""
+        plain = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+        nothing = np.zeros(len(names), np.float32)
+        ranker = cls(settings, inputs, plain, names, missing, rounds, nothing, audit)
+        object.__setattr__(ranker, "shuffled", _shuffled_change(ranker, sample))
+        return ranker
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> NeuralRanker:
+        """The ranker in these bytes of a safetensors file, every name, shape and number checked.
+
+        Raises ArtifactError saying what is wrong.
+        """
+        try:
+            arrays = load(content)
+            told = json.loads(arrays.pop("settings").tobytes())
+            settings, rounds = NeuralSettings.of(told["settings"]), told["rounds"]
+            inputs = Inputs.of_arrays(arrays, len(feature_names))
+            shapes = shapes_of(inputs.width, settings)
+            found = {
+                n: a.shape for n, a in arrays.items() if not n.startswith("inputs.") and n != "importance"
+            }
+            if found != shapes:
+                other = sorted(set(found.items()) ^ set(shapes.items()))[:3]
+                raise ValueError(f"the tensors do not fit the network: {other}")
+            if arrays["importance"].shape != (len(feature_names),) or type(rounds) is not int:
+                raise ValueError("importance and rounds must fit the features")
+            if any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays.values()):
+                raise ValueError("a number that is not finite")
+        except (
+            SafetensorError,
+            RankwrightError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+        ) as error:
+            raise ArtifactError(f"not a sound neural model: {error}") from error
+        weights = {name: arrays[name].astype(np.float64) for name in shapes}
+        return cls(settings, inputs, weights, feature_names, missing, rounds, arrays["importance"])
+
+    def to_bytes(self) -> bytes:
+        told = json.dumps({"settings": self.settings.plain(), "rounds": self.rounds}, sort_keys=True)
+        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in self.weights.items()}
+        arrays |= {name: np.ascontiguousarray(value) for name, value in self.inputs.arrays().items()}
+        arrays |= {"importance": self.shuffled, "settings": np.frombuffer(told.encode(), np.uint8)}
+        return bytes(save(arrays))
+
+    def save(self, folder: Path) -> None:
+        """Write the model as one file into an existing folder."""
+        (Path(folder) / FILE).write_bytes(self.to_bytes())
+
+    def score(self, features: Float32) -> Float32:
+        """Scores, float32 [documents], of float32 [documents, features]; NaN is missing.
+
+        Raises UsageError where a network over lists is given more documents than it can take together.
+        """
+        rows = np.asarray(features, np.float32)
+        if self.missing == "zero":
+            rows = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        if self.per_list and len(rows) > _MOST_IN_A_LIST:
+            raise UsageError(
+                f"{len(rows)} documents in a list, at most {_MOST_IN_A_LIST} for a network with attention"
+            )
+        out = np.empty(len(rows), np.float32)
+        step = _MOST_IN_A_LIST if self.per_list else _BLOCK
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(rows), step):
+                scaled = self.inputs(rows[start : start + step])
+                out[start : start + step] = forward(scaled, self.weights, self.settings)
+        return out
+
+    def contributions(self, features: Float32) -> Float64:
+        """Raises UsageError: a network has no exact contributions by feature."""
+        raise UsageError("a neural ranker has no contributions by feature: only tree rankers are explained")
+
+    def importance(self) -> Float32:
+        """float32 [features]: how much the scores of training rows change when a feature is shuffled."""
+        return self.shuffled
+
+
+def _shuffled_change(ranker: NeuralRanker, sample: RankingDataset) -> Float32:
+    """The mean squared change of centred scores by shuffling one feature over some training rows."""
+    rng = np.random.default_rng(0)
+    sizes = sample.sizes
+    chosen, count = [], 0
+    for query in rng.permutation(sample.query_count):
+        chosen.append(int(query))
+        count += int(sizes[query])
+        if count >= _SHUFFLED_ROWS:
+            break
+    part = sample.queries(np.sort(np.array(chosen)))
+    ends = part.offsets if ranker.per_list else np.array([0, part.document_count])
+
+    def scores(features: Float32) -> Float64:
+        pairs = itertools.pairwise(ends)
+        return np.concatenate([ranker.score(features[a:b]) for a, b in pairs]).astype(np.float64)
+
+    whole = scores(part.features)
+    found = np.zeros(part.feature_count, np.float32)
+    turn = rng.permutation(part.document_count)
+    for feature in range(part.feature_count):
+        changed = part.features.copy()
+        changed[:, feature] = changed[turn, feature]
+        found[feature] = np.mean((scores(changed) - whole) ** 2)
+    return found

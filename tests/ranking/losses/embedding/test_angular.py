@@ -1,0 +1,112 @@
+"""ArcFace and CosFace; what embeddings look like."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, normalize
+
+from ranking.errors import UsageError
+from ranking.losses.embedding import (
+    AngularClassifier,
+    alignment,
+    arcface,
+    arcface_logits,
+    audit_embeddings,
+    cosface,
+    cosface_logits,
+    uniformity,
+)
+
+
+def test_the_own_class_is_moved_by_the_angle() -> None:
+    theta = torch.linspace(0.01, math.pi - 0.51, 50, dtype=torch.float64)
+    logits = arcface_logits(torch.cos(theta)[:, None], torch.zeros(50, dtype=torch.int64), 0.5, 1.0)
+    assert logits[:, 0].numpy() == pytest.approx(torch.cos(theta + 0.5).numpy(), abs=1e-6)
+
+
+def test_it_falls_with_the_angle_everywhere() -> None:
+    """Beyond theta + m = pi the cosine would rise again."""
+    theta = torch.linspace(0, math.pi, 2001, dtype=torch.float64)
+    logits = arcface_logits(torch.cos(theta)[:, None], torch.zeros(2001, dtype=torch.int64), 0.5, 1.0)[:, 0]
+    assert (logits.diff() < 1e-9).all()
+    step = logits.diff().min().item()
+    assert step == pytest.approx(-0.1175, abs=0.002)  # at pi − m: -1 against cos(pi − m) − m sin m
+
+
+@pytest.mark.parametrize("end", [1.0, -1.0])
+def test_gradients_are_finite_on_the_axis(end: float) -> None:
+    vectors = torch.tensor([[end, 0.0]], requires_grad=True)
+    head = arcface(2, 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.eye(2))
+    head(vectors, torch.tensor([0])).backward()
+    assert vectors.grad is not None
+    assert torch.isfinite(vectors.grad).all()
+    assert head.weight.grad is not None
+    assert torch.isfinite(head.weight.grad).all()
+
+
+@pytest.mark.parametrize("logits", [arcface_logits, cosface_logits])
+def test_without_a_margin_it_is_the_softmax_of_cosines(logits: object) -> None:
+    torch.manual_seed(0)
+    head = AngularClassifier(4, 3, margin=0.0, scale=10.0, logits=logits).double()  # type: ignore[arg-type]
+    vectors, classes = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0, 1])
+    cosine = normalize(vectors, dim=-1) @ normalize(head.weight, dim=-1).T
+    assert head(vectors, classes).item() == pytest.approx(cross_entropy(10 * cosine, classes).item())
+
+
+def test_cosface_by_hand() -> None:
+    cosine = torch.tensor([[0.9, 0.2]])
+    assert cosface_logits(cosine, torch.tensor([0]), 0.35, 2.0).tolist()[0] == pytest.approx([1.1, 0.4])
+
+
+def test_a_margin_separates_more_than_none() -> None:
+    """Trained alike, the least angle between classes' items and other classes is wider with the margin."""
+    gaps = []
+    for margin in (0.0, 0.5):
+        torch.manual_seed(1)
+        vectors = torch.randn(60, 3, requires_grad=True)
+        classes = torch.arange(60) % 3
+        head = AngularClassifier(3, 3, margin=margin, scale=8.0)
+        optimizer = torch.optim.Adam([vectors, *head.parameters()], lr=0.05)
+        for _ in range(150):
+            optimizer.zero_grad()
+            head(vectors, classes).backward()
+            optimizer.step()
+        cosine = head.cosines(vectors).detach()
+        own = torch.arange(3)[None] == classes[:, None]
+        gaps.append((cosine[own] - cosine[~own].reshape(60, 2).amax(1)).mean().item())
+    assert gaps[1] > gaps[0] + 0.01
+
+
+def test_degrees_are_refused() -> None:
+    with pytest.raises(UsageError, match="radians"):
+        arcface(10, 4, margin=28.6)
+    assert cosface(10, 4).margin == 0.35
+
+
+def test_a_collapse_is_seen() -> None:
+    torch.manual_seed(0)
+    point = torch.ones(50, 8) + 1e-3 * torch.randn(50, 8)
+    found = audit_embeddings(point)
+    assert found.collapsed
+    assert found.mean_cosine > 0.999
+    assert found.effective_rank < 1.2
+    assert found.uniformity == pytest.approx(0.0, abs=1e-3)
+    even = audit_embeddings(torch.randn(2000, 8), torch.randn(2000, 8))
+    assert not even.collapsed
+    assert even.spread == pytest.approx(1.0, abs=0.05)
+    assert even.effective_rank > 7.5
+    assert even.alignment == pytest.approx(2.0, abs=0.1)
+    assert set(even.as_json()) >= {"spread", "collapsed", "alignment"}
+
+
+def test_alignment_and_uniformity_by_hand() -> None:
+    """Opposite unit vectors: squared distance 4."""
+    x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[-3.0, 0.0]])
+    assert alignment(x, y) == pytest.approx(4.0)
+    assert uniformity(torch.cat([x, y])) == pytest.approx(-8.0)
+    assert audit_embeddings(torch.zeros(1, 3)).effective_rank == 0

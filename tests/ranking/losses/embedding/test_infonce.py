@@ -1,0 +1,306 @@
+"""InfoNCE in all its forms, SupCon, SigLIP, and what goes with them."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from ranking.errors import UsageError
+from ranking.losses.embedding import (
+    Candidates,
+    KeyQueue,
+    MomentumEncoder,
+    Temperature,
+    cached_backward,
+    clip_loss,
+    info_nce,
+    infonce,
+    information_bound,
+    siglip_loss,
+    supcon_loss,
+)
+
+
+def pair(size: int = 6, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+    q, k = torch.randn(2, size, width, generator=torch.manual_seed(seed), dtype=torch.float64)
+    return q.requires_grad_(), k.requires_grad_()
+
+
+def logits_of(q: Tensor, k: Tensor, temperature: float = 0.05) -> Tensor:
+    return normalize(q, dim=-1) @ normalize(k, dim=-1).T / temperature
+
+
+def test_it_is_the_cross_entropy_of_the_matrix() -> None:
+    q, k = pair()
+    value = info_nce(q, k)
+    expected = cross_entropy(logits_of(q, k), torch.arange(6))
+    assert value.item() == pytest.approx(expected.item())
+    ours, theirs = torch.autograd.grad(value, (q, k)), torch.autograd.grad(expected, (q, k))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(mine, other)
+    assert torch.autograd.gradcheck(info_nce, (q, k))
+
+
+def test_symmetric_is_the_mean_of_both_ways() -> None:
+    q, k = pair()
+    s, own = logits_of(q, k, 0.07), torch.arange(6)
+    expected = (cross_entropy(s, own) + cross_entropy(s.T, own)) / 2
+    assert clip_loss(q, k).item() == pytest.approx(expected.item())
+    assert clip_loss(q, k, Temperature()).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_negatives_of_all_of_each_and_of_the_queue_are_further_columns() -> None:
+    q, k = pair()
+    more = torch.randn(4, 5, generator=torch.manual_seed(3), dtype=torch.float64)
+    wide = cross_entropy(logits_of(q, torch.cat([k, more])), torch.arange(6)).item()
+    assert info_nce(q, k, others=Candidates(negatives=more)).item() == pytest.approx(wide)
+    assert info_nce(q, k, others=Candidates(queue=more)).item() == pytest.approx(wide)
+    each = more.expand(6, 4, 5)
+    assert info_nce(q, k, others=Candidates(negatives=each)).item() == pytest.approx(wide)
+
+
+def probabilities(q: Tensor, k: Tensor, **given: Any) -> Tensor:
+    """d L_i / d (q_i·k_j / t) by the keys, plus the own key's 1: the softmax that the loss has."""
+    columns = torch.zeros(len(q), len(k) + 3, dtype=torch.float64)
+    for i in range(len(q)):
+        value = info_nce(q, k, others=Candidates(**given), reduction="none")[i]
+        (by_key,) = torch.autograd.grad(value, k, retain_graph=True)
+        columns[i, : len(k)] = by_key.abs().sum(-1)
+    return columns
+
+
+def test_a_key_of_the_own_id_has_probability_zero() -> None:
+    """Not nearly: exactly; and the loss is that of the matrix without it."""
+    q, k = pair(4)
+    ids = torch.tensor([7, 8, 7, 9])
+    masked = probabilities(q, k, query_ids=ids, key_ids=ids)
+    assert masked[0, 2] == 0
+    assert masked[2, 0] == 0
+    assert masked[0, 1] > 0
+    value = info_nce(q, k, others=Candidates(query_ids=ids, key_ids=ids), reduction="none")
+    rest = logits_of(q, k)[0, [0, 1, 3]]
+    assert value[0].item() == pytest.approx((rest.logsumexp(0) - rest[0]).item())
+
+
+def test_ids_reach_the_queue_and_shared_negatives() -> None:
+    q, k = pair(4)
+    queue = torch.randn(3, 5, generator=torch.manual_seed(3), dtype=torch.float64)
+    ids, queue_ids = torch.arange(4), torch.tensor([-1, 2, 50])
+    value = info_nce(
+        q, k, others=Candidates(query_ids=ids, queue=queue, queue_ids=queue_ids), reduction="none"
+    )
+    s = logits_of(q, torch.cat([k, queue]))
+    without = s[2, [0, 1, 2, 3, 4, 6]]
+    assert value[2].item() == pytest.approx((without.logsumexp(0) - s[2, 2]).item())
+    assert value[1].item() == pytest.approx((s[1].logsumexp(0) - s[1, 1]).item())
+
+
+def test_known_positives_are_left_out() -> None:
+    q, k = pair(4)
+    known = torch.zeros(4, 4, dtype=torch.bool)
+    known[0, 3] = known[0, 0] = True  # its own key stays, whatever is said of it
+    value = info_nce(q, k, others=Candidates(known_positives=known), reduction="none")
+    rest = logits_of(q, k)[0, :3]
+    assert value[0].item() == pytest.approx((rest.logsumexp(0) - rest[0]).item())
+
+
+@pytest.mark.parametrize("on", ["none", "all", "negatives"])
+def test_log_q_is_subtracted_where_it_says(on: Any) -> None:
+    q, k = pair()
+    log_q = torch.log(torch.tensor([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], dtype=torch.float64))
+    s = logits_of(q, k)
+    own = torch.eye(6, dtype=torch.bool)
+    shifted = {"none": s, "all": s - log_q, "negatives": torch.where(own, s, s - log_q)}[on]
+    value = info_nce(q, k, others=Candidates(log_q=log_q, log_q_on=on))
+    assert value.item() == pytest.approx(cross_entropy(shifted, torch.arange(6)).item())
+
+
+def test_several_positives_are_averaged_outside_the_logarithm() -> None:
+    q, k = pair(4)
+    positives = torch.eye(4, dtype=torch.bool)
+    positives[0, 2] = True
+    logs = logits_of(q, k).log_softmax(1)
+    value = info_nce(q, k, positives=positives, reduction="none")
+    assert value[0].item() == pytest.approx(-(logs[0, 0] + logs[0, 2]).item() / 2)
+
+
+def test_blocks_give_what_the_whole_matrix_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k = pair(50)
+    ids = torch.arange(50) % 40
+    others = Candidates(query_ids=ids, key_ids=ids, negatives=torch.randn(50, 3, 5, dtype=torch.float64))
+    plain = info_nce(q, k, others=others)
+    expected = torch.autograd.grad(plain, (q, k))
+    monkeypatch.setattr(infonce, "BLOCK_CELLS", 350)  # seven rows
+    blocked = info_nce(q, k, others=others)
+    assert blocked.item() == pytest.approx(plain.item())
+    for mine, other in zip(torch.autograd.grad(blocked, (q, k)), expected, strict=True):
+        assert torch.allclose(mine, other, atol=1e-12)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory as Linux counts it")
+def test_a_large_batch_takes_memory_of_its_blocks() -> None:
+    """6,000 × 6,000 float32 is 144 MB a matrix, of which a plain softmax keeps several; a block is 16 MB."""
+    q = torch.randn(6000, 32, requires_grad=True)
+    k = torch.randn(6000, 32, requires_grad=True)
+    info_nce(q[:10], k[:10]).backward()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    info_nce(q, k).backward()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 280
+
+
+def test_siglip_is_a_decision_for_each_pair() -> None:
+    a, b = pair(3)
+    cosine = normalize(a, dim=-1) @ normalize(b, dim=-1).T
+    total = sum(
+        math.log1p(math.exp(-(1 if i == j else -1) * (10 * cosine[i, j].item() - 10)))
+        for i in range(3)
+        for j in range(3)
+    )
+    assert siglip_loss(a, b).item() == pytest.approx(total / 3)
+
+
+def test_the_temperature_stays_at_its_ceiling_and_comes_back() -> None:
+    temperature = Temperature(initial=0.01, ceiling=100)
+    with torch.no_grad():
+        temperature.log_scale += 3
+    value = temperature()
+    assert value.item() == pytest.approx(0.01)
+    value.backward()
+    assert temperature.log_scale.grad is not None
+    assert temperature.log_scale.grad != 0
+    with pytest.raises(UsageError, match="at least 1 / ceiling"):
+        Temperature(initial=0.001)
+
+
+def test_shapes_and_choices_are_checked() -> None:
+    q, k = pair()
+    with pytest.raises(UsageError, match="alike"):
+        info_nce(q, k[:3])
+    with pytest.raises(UsageError, match="symmetric InfoNCE"):
+        info_nce(q, k, symmetric=True, others=Candidates(queue=k))
+    with pytest.raises(UsageError, match="unknown log_q_on"):
+        info_nce(q, k, others=Candidates(log_q_on="some"))  # type: ignore[arg-type]
+
+
+# --- SupCon -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["out", "in"])
+def test_with_one_positive_each_it_is_nt_xent(form: Any) -> None:
+    """Two views of each of four items: rivals are the other seven."""
+    a, b = pair(4)
+    z = torch.cat([a, b])
+    s = logits_of(z, z, 0.07).masked_fill(torch.eye(8, dtype=torch.bool), -1e30)
+    expected = cross_entropy(s, torch.arange(8).roll(4))
+    labels = torch.arange(4).repeat(2)
+    assert supcon_loss(z, labels, form=form).item() == pytest.approx(expected.item())
+
+
+def test_inside_is_at_most_outside() -> None:
+    for seed in range(5):
+        z, _ = pair(12, seed=seed)
+        labels = torch.arange(12) % 3
+        assert supcon_loss(z, labels, form="in") <= supcon_loss(z, labels, form="out") + 1e-12
+
+
+def test_anchors_without_a_positive_are_left_out_of_the_mean() -> None:
+    z, _ = pair(5)
+    logs = logits_of(z, z, 0.07).masked_fill(torch.eye(5, dtype=torch.bool), -1e30).log_softmax(1)
+    expected = -(logs[0, 1] + logs[1, 0]) / 2
+    assert supcon_loss(z, torch.tensor([0, 0, 1, 2, 3])).item() == pytest.approx(expected.item())
+    assert supcon_loss(z, torch.arange(5)).item() == 0
+
+
+# --- MoCo, large batches, information -----------------------------------------------------------------
+
+
+def test_the_queue_holds_only_what_was_put_in() -> None:
+    queue = KeyQueue(5, 2)
+    assert len(queue.held()[0]) == 0
+    first = torch.arange(6.0).reshape(3, 2).requires_grad_()
+    queue.put(first, torch.tensor([10, 11, 12]))
+    keys, ids = queue.held()
+    assert torch.equal(keys, first.detach())
+    assert not keys.requires_grad
+    assert ids.tolist() == [10, 11, 12]
+    queue.put(torch.full((4, 2), 9.0))
+    assert sorted(queue.held()[1].tolist()) == [-1, -1, -1, -1, 12]  # the oldest two made room
+    other = KeyQueue(5, 2)
+    other.load_state_dict(queue.state_dict())
+    assert torch.equal(other.held()[0], queue.held()[0])
+    queue.put(torch.arange(14.0).reshape(7, 2), torch.arange(7))
+    assert sorted(queue.held()[1].tolist()) == [2, 3, 4, 5, 6]
+
+
+def test_the_first_steps_have_no_invented_negatives() -> None:
+    q, k = pair()
+    queue = KeyQueue(100, 5)
+    keys, ids = queue.held()
+    value = info_nce(q, k, others=Candidates(queue=keys, queue_ids=ids))
+    assert value.item() == pytest.approx(info_nce(q, k).item())
+
+
+def test_the_momentum_encoder_follows() -> None:
+    encoder = nn.Linear(2, 1)
+    momentum = MomentumEncoder(encoder, 0.9)
+    start = encoder.weight.detach().clone()
+    with torch.no_grad():
+        encoder.weight += 1
+    momentum.follow(encoder)
+    assert torch.allclose(momentum.copy.weight, start + 0.1)
+    assert not momentum(torch.ones(1, 2)).requires_grad
+
+
+def test_cached_gradients_are_those_of_the_whole_batch_with_dropout_on() -> None:
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).double()
+    chunks = list(torch.randn(12, 4, dtype=torch.float64).split([5, 4, 3]))
+
+    def loss(embeddings: Tensor) -> Tensor:
+        return info_nce(embeddings[:6], embeddings[6:])
+
+    torch.manual_seed(5)
+    expected = loss(torch.cat([encoder(chunk) for chunk in chunks]))
+    expected.backward()
+    gradients = [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
+    following = torch.rand(1)
+    encoder.zero_grad()
+    torch.manual_seed(5)
+    value = cached_backward(encoder, chunks, loss)
+    assert value.item() == pytest.approx(expected.item())
+    for parameter, gradient in zip(encoder.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, gradient, atol=1e-12)
+    assert torch.rand(1) == following  # the random stream goes on as if nothing had been replayed
+
+
+def test_the_bound_stays_below_the_information_of_gaussians() -> None:
+    """Ten dimensions of correlation 0.5 have −5 log(1 − 1/4) nats; the best critic is the density ratio."""
+    rho, width, size, truth = 0.5, 10, 256, -5 * math.log(1 - 0.25)
+    generator = torch.Generator().manual_seed(0)
+    values = []
+    for _ in range(20):
+        x = torch.randn(size, width, generator=generator)
+        y = rho * x + math.sqrt(1 - rho**2) * torch.randn(size, width, generator=generator)
+        ratio = (-((y[None] - rho * x[:, None]) ** 2) / (2 * (1 - rho**2)) + y[None] ** 2 / 2).sum(-1)
+        values.append(information_bound(cross_entropy(ratio, torch.arange(size)).item(), size - 1).value)
+    mean, error = torch.tensor(values).mean().item(), torch.tensor(values).std().item() / math.sqrt(20)
+    assert truth - 0.15 < mean < truth + 3 * error
+
+
+def test_a_saturated_bound_says_so() -> None:
+    bound = information_bound(0.01, 15)
+    assert bound.cap == pytest.approx(math.log(16))
+    assert bound.saturated
+    assert "saturated" in str(bound)
+    assert not information_bound(2.0, 15).saturated
+    with pytest.raises(UsageError, match="at least one negative"):
+        information_bound(1.0, 0)
