@@ -373,7 +373,7 @@ def damaged(folder: Path, short: bool) -> dict[str, Any]:
 
     from ranking.artifact import read_manifest
     from ranking.errors import ArtifactError
-    from ranking.manifest import FileFacts
+    from ranking.manifest import FileFacts, digest_of
     from ranking.rankers import load_ranker
 
     count = 20 if short else 400
@@ -393,7 +393,8 @@ def damaged(folder: Path, short: bool) -> dict[str, Any]:
             if number % 4:  # whoever changed the file owns the manifest as well
                 manifest = json.loads((broken / "manifest.json").read_text())
                 facts = FileFacts.of(changed)
-                manifest["files"][name] = {"sha256": facts.sha256, "size": facts.size}
+                manifest["files"][name] = {"sha256": facts.sha256, "bytes": facts.size}
+                manifest["sha256"] = digest_of(manifest)
                 (broken / "manifest.json").write_text(json.dumps(manifest))
             try:
                 scores = load_ranker(broken).score(ROWS)

@@ -2,7 +2,8 @@
 
     model.txt | model.ubj   what the booster wrote
     golden.npz              `features` float32 [rows, features], `scores` float32 [rows]
-    manifest.json           what the model is and expects, how it was made, SHA-256 of every other file
+    manifest.json           what the model is and expects, how it was made, SHA-256 of every other file and
+                            of itself
     …                       extra files, such as a report
 
 Nothing here opens a model. Files are read once, without following links, under size limits, and the bytes
@@ -20,7 +21,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ from ranking.manifest import GOLDEN, MANIFEST, MAX_FILE_BYTES, REMEDY, FileFacts
 
 MAX_MANIFEST_BYTES = 8 << 20
 """Names and ranges of some 50,000 features."""
+_GOLDEN_ROWS = 16
 
 
 class Savable(Protocol):
@@ -207,6 +209,40 @@ def _put_in_place(fresh: Path, target: Path) -> None:
         raise
     sync_folder(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """Give a folder of format 1 a manifest of format 2, which holds its own hash; replaced in one step.
+
+    What it says from then on is what it says now: check the folder before. Raises ArtifactError where the
+    manifest cannot be read, UsageError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    fresh = folder / f".{MANIFEST}.new"
+    try:
+        fresh.unlink(missing_ok=True)
+        write_folder(folder, {fresh.name: replace(manifest, sealed=True).to_json()})
+        fresh.rename(folder / MANIFEST)
+        sync_folder(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written ({error.strerror}): seal a copy of it instead"
+        ) from error
+
+
+def golden_rows(features: Float32, seed: int) -> Float32:
+    """Rows to recognise a model by, float32 [rows, features]: of those given, with and without gaps.
+
+    Some rows as they are, the same ones with a drawn third of their values missing, and one all missing: a
+    model that takes missing values otherwise scores them otherwise.
+    """
+    rng = np.random.default_rng(seed)
+    count = min(_GOLDEN_ROWS, len(features))
+    rows = np.asarray(features[np.sort(rng.choice(len(features), count, replace=False))], np.float32)
+    gaps = np.where(rng.random(rows.shape) < 1 / 3, np.float32(np.nan), rows)
+    absent = np.full((1, rows.shape[1]), np.nan, np.float32)
+    return np.concatenate([rows, gaps, absent])
 
 
 # --- Reading ----------------------------------------------------------------------------------------

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ranking.artifact import save_artifact
+from ranking.artifact import golden_rows, save_artifact
 from ranking.dataset import RankingDataset
 from ranking.ensemble import EnsembleRanker, fit_ensemble
 from ranking.errors import UsageError
@@ -17,8 +15,6 @@ from ranking.evaluation import evaluate_scores, score_dataset
 from ranking.feature_profile import feature_profile, feature_ranges
 from ranking.metrics import Metric
 from ranking.rankers import Ranker
-
-_GOLDEN_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -63,10 +59,5 @@ def combine(members: Mapping[str, Ranker], data: RankingDataset, metric: Metric,
         "feature_ranges": feature_ranges(fitting.features),
         "feature_profile": feature_profile(fitting.features),
     }
-    rows = np.sort(
-        np.random.default_rng(0).choice(
-            len(fitting.features), min(_GOLDEN_ROWS, len(fitting.features)), replace=False
-        )
-    )
-    save_artifact(Path(out), ranker, facts=facts, golden=fitting.features[rows])
+    save_artifact(Path(out), ranker, facts=facts, golden=golden_rows(fitting.features, 0))
     return Combined(Path(out), ranker, str(metric), told, evaluation.means[str(metric)])

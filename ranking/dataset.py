@@ -8,6 +8,7 @@ NaN in `features` means missing.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -90,7 +91,7 @@ class RankingDataset:
     offsets        int64 [queries + 1], strictly rising from 0 to `documents`
     query_ids      [queries], distinct
     document_ids   [documents] or None
-    feature_names  [features] or None
+    feature_names  [features], distinct, or None
     weights        float32 [queries] or [documents], finite and >= 0, or None for ones
     positions      int64 [documents], the rank at which each was shown (from 1), or None
     trusted        skips the scan for infinities and bad labels, for readers that made it themselves
@@ -143,6 +144,9 @@ class RankingDataset:
                 raise DataError(f"{name} must have {expected} entries, got {len(column)}")
             if isinstance(column, np.ndarray) and column.ndim != 1:
                 raise DataError(f"{name} must be [{expected}], got shape {column.shape}")
+        if self.feature_names is not None and len(set(self.feature_names)) < width:
+            [(name, count)] = Counter(self.feature_names).most_common(1)
+            raise DataError(f"feature_names must differ: {name!r} names {count} columns")
         if self.weights is not None and self.weights.shape not in ((queries,), (documents,)):
             raise DataError(
                 f"weights must be one per query ({queries}) or one per document ({documents}), "

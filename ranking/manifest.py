@@ -1,8 +1,11 @@
 """`Manifest`: what a model is and expects, how it was made, and the hash of each of its files.
 
-A JSON object of known keys (format, kind, model, feature_count, feature_names, missing, files, versions)
-and of whatever training adds (config, metrics, fingerprints of the data, …). Read with suspicion: repeated
-keys, NaN, file names that are paths and wrong types are refused.
+A JSON object of known keys (format, kind, model, feature_count, feature_names, missing, files, versions,
+sha256) and of whatever training adds (config, metrics, fingerprints of the data, …). `sha256` is the hash of
+all the rest (`digest_of`), so that no value can change unseen. Read with suspicion: another hash, repeated
+keys and names, NaN, file names that are paths and wrong types are refused.
+
+Format 1 had no hash of its own. It is still read, as a manifest that is not `sealed`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ from typing import Any
 from ranking.dataset import Missing
 from ranking.errors import ArtifactError, UsageError
 
-FORMAT = 1
+FORMAT = 2
+UNSEALED = 1
+"""The format without a hash of its own."""
+SEAL = "sha256"
 MANIFEST, GOLDEN = "manifest.json", "golden.npz"
 MAX_FILE_BYTES = 1 << 30
 MAX_FILES = 64
@@ -58,6 +64,8 @@ class Manifest:
     files: Mapping[str, FileFacts]
     versions: Mapping[str, str]
     facts: Mapping[str, Any]
+    sealed: bool = True
+    """Does its file hold its own hash? That of format 1 does not."""
 
     @property
     def feature_count(self) -> int:
@@ -77,7 +85,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Sorted and indented. Raises UsageError for facts that are not finite JSON or use our keys."""
-        taken = sorted(set(self.facts) & set(_OWN_KEYS))
+        taken = sorted(set(self.facts) & {*_OWN_KEYS, SEAL})
         if taken:
             raise UsageError(f"the fact {taken[0]!r} is one of the manifest's own keys: name it otherwise")
         try:
@@ -86,10 +94,26 @@ class Manifest:
             raise UsageError(f"the facts of a model must be JSON with finite numbers: {error}") from error
         return text.encode() + b"\n"
 
+    @property
+    def digest(self) -> str:
+        """`digest_of` its values: what it says under `sha256`, and what a registry remembers of it."""
+        return digest_of(self._values())
+
+    def check_digest(self, remembered: str | None, folder: Path) -> None:
+        """Raises ArtifactError where this is not the manifest that is remembered of the folder."""
+        if remembered is not None and self.digest != remembered:
+            raise ArtifactError(
+                f"{folder / MANIFEST}: it is not the one that was published: it was changed since; {REMEDY}"
+            )
+
     def as_json(self) -> dict[str, Any]:
         """The manifest as its file holds it."""
+        values = self._values()
+        return {**values, SEAL: digest_of(values)} if self.sealed else values
+
+    def _values(self) -> dict[str, Any]:
         own = {
-            "format": FORMAT,
+            "format": FORMAT if self.sealed else UNSEALED,
             "kind": self.kind,
             "model": self.model,
             "feature_count": self.feature_count,
@@ -113,6 +137,17 @@ class Manifest:
             return _manifest_of(value)
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{where}: {error}; {REMEDY}") from error
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal digits, of a manifest's values without `sha256`: what it must say there.
+
+    Of their JSON with keys sorted, nothing between them and everything beyond ASCII escaped: spaces and the
+    order of keys in the file are free.
+    """
+    content = {key: value for key, value in values.items() if key != SEAL}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def platform_versions(kind: str) -> dict[str, str]:
@@ -153,15 +188,15 @@ def _expect(found: bool, message: str) -> None:
 
 def _manifest_of(value: Any) -> Manifest:
     _expect(isinstance(value, dict), "a JSON object expected")
-    if value.get("format") != FORMAT:
-        raise ValueError(
-            f"format {FORMAT} expected, got {value.get('format')!r}: written by another release?"
-        )
+    sealed = _check_seal(value)
     absent = [key for key in _OWN_KEYS if key not in value]
     _expect(not absent, f"key {absent[:1]} is missing")
     names, files, versions = value["feature_names"], value["files"], value["versions"]
     _expect(isinstance(value["kind"], str), "kind must be a text")
     _expect(_texts(names) and 0 < len(names) <= MAX_FEATURES, "feature_names must be a list of texts")
+    if len(set(names)) < len(names):
+        [(repeated, count)] = Counter(names).most_common(1)
+        raise ValueError(f"feature_names must differ: {repeated!r} stands there {count} times")
     _expect(value["feature_count"] == len(names), f"feature_count must be the {len(names)} feature_names")
     _expect(value["missing"] in ("zero", "nan"), f"missing must be zero or nan, got {value['missing']!r}")
     _expect(isinstance(versions, dict) and _texts(list(versions.values())), "versions must be texts by name")
@@ -177,8 +212,21 @@ def _manifest_of(value: Any) -> Manifest:
         missing=value["missing"],
         files={name: _file_facts(name, facts) for name, facts in files.items()},
         versions=versions,
-        facts={key: entry for key, entry in value.items() if key not in _OWN_KEYS},
+        facts={key: entry for key, entry in value.items() if key not in (*_OWN_KEYS, SEAL)},
+        sealed=sealed,
     )
+
+
+def _check_seal(value: Mapping[str, Any]) -> bool:
+    """Is there a hash, the right one? Raises ValueError for another one, or an unknown format."""
+    found = value.get("format")
+    if type(found) is int and found == UNSEALED and SEAL not in value:
+        return False
+    if type(found) is not int or found != FORMAT:
+        raise ValueError(f"format {FORMAT} expected, got {found!r}: written by another release?")
+    if value.get(SEAL) != digest_of(value):
+        raise ValueError(f"its {SEAL} is not that of its other values: it was changed after it was written")
+    return True
 
 
 def _texts(values: Any) -> bool:

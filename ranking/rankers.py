@@ -19,6 +19,11 @@ from ranking.kinds import KINDS, TREES, open_model, warm_up
 from ranking.manifest import REMEDY
 from ranking.probe import probe as run_probe
 
+NOT_PROTECTED = (
+    "its manifest is of format 1 and not protected by a hash: a change of it is not noticed "
+    "(`rankwright verify --reseal` seals it as it is)"
+)
+
 
 class Ranker(Protocol):
     """A trained model that scores documents by their features."""
@@ -123,8 +128,11 @@ def _opened(artifact: Artifact) -> Ranker:
     return ranker
 
 
-def verify(folder: Path | str) -> list[Check]:
-    """Every check of `load_ranker`, one by one; after a failed one the others are skipped."""
+def verify(folder: Path | str, *, remembered: str | None = None) -> list[Check]:
+    """Every check of `load_ranker`, one by one; after a failed one the others are skipped.
+
+    `remembered` is the digest of the manifest that the folder was published with, where that is known.
+    """
     place = Path(folder)
     held: list[Artifact] = []
 
@@ -134,7 +142,10 @@ def verify(folder: Path | str) -> list[Check]:
 
     def manifest() -> str:
         found = read_manifest(place)
-        return f"{found.kind}, {found.feature_count} features, missing is {found.missing}"
+        found.check_digest(remembered, place)
+        told = f"{found.kind}, {found.feature_count} features, missing is {found.missing}"
+        protected = found.sealed or remembered is not None
+        return told if protected else f"{told}; {NOT_PROTECTED}"
 
     def structure() -> str:
         _check_model(held[0])

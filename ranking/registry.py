@@ -1,12 +1,16 @@
 """Named, versioned model folders on disk, with aliases.
 
     ROOT/NAME/versions/7/      a model folder; numbers rise from 1 and are never used again
+    ROOT/NAME/seals/7          SHA-256 of that version's manifest (`Manifest.digest`)
     ROOT/NAME/aliases.json     {"production": {"version": 7, "previous": [3, 5]}}
     ROOT/NAME/.lock            held while NAME is changed
 
 A version appears whole, by one rename of a folder that is already on disk, or not at all; aliases are
 replaced in the same way. A process killed at any moment leaves at most a hidden folder, which the next
 publisher removes. Readers need no lock.
+
+A version without a seal was published by a release that wrote none, or its publisher was killed before it
+could: it is served on the word of its own manifest.
 """
 
 from __future__ import annotations
@@ -24,15 +28,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ranking.artifact import read_artifact, sync_folder, write_folder
-from ranking.errors import DataError, UsageError, unknown_name
-from ranking.rankers import Ranker, load_ranker, open_artifact
+from ranking.artifact import Artifact, read_artifact, sync_folder, write_folder
+from ranking.errors import ArtifactError, DataError, UsageError, unknown_name
+from ranking.rankers import Ranker, open_artifact
 
 DEFAULT_ALIAS = "production"
+
+_VERSIONS, _SEALS = "versions", "seals"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_ALIASES_BYTES = 1 << 20
+_SEAL_BYTES = 65
 
 
 class UnknownModelError(UsageError):
@@ -78,7 +85,7 @@ class Registry:
 
     def versions(self, name: str) -> list[int]:
         """Published versions, rising; none for a name that is not there."""
-        return sorted(map(int, _folders(self._folder(name) / "versions", _VERSION)))
+        return sorted(map(int, _folders(self._folder(name) / _VERSIONS, _VERSION)))
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias -> version."""
@@ -101,7 +108,13 @@ class Registry:
     def load(self, reference: str | ModelRef) -> Ranker:
         """The ranker, with hashes, structure and golden scores checked; publishing has probed it."""
         ref = self.resolve(reference) if isinstance(reference, str) else reference
-        return load_ranker(ref.folder, probe=False)
+        return open_artifact(self.read(ref), probe=False)
+
+    def read(self, ref: ModelRef) -> Artifact:
+        """The version's verified bytes, of the manifest that was published."""
+        artifact = read_artifact(ref.folder)
+        artifact.manifest.check_digest(published_digest(ref.folder), ref.folder)
+        return artifact
 
     def listing(self) -> list[dict[str, Any]]:
         """All models as JSON: name, versions, aliases."""
@@ -123,7 +136,7 @@ class Registry:
             _checked("alias", alias)
         artifact = read_artifact(Path(folder))
         open_artifact(artifact)
-        version = self._store(artifact.contents, name)
+        version = self._store(artifact, name)
         if alias is not None:
             self.promote(name, version, alias)
         return version
@@ -158,24 +171,40 @@ class Registry:
             self._write_aliases(name, entries)
         return previous[-1]
 
-    def _store(self, contents: Mapping[str, bytes], name: str) -> int:
-        """Write verified files as the next version."""
+    def _store(self, artifact: Artifact, name: str) -> int:
+        """Write verified files as the next version, and remember its manifest."""
         with self._changing(name, "publishing"):
-            folder = self._folder(name) / "versions"
-            # Whoever left these held the lock and is gone.
-            for entry in list(os.scandir(folder)):
-                if entry.name.startswith(".new-"):
-                    shutil.rmtree(entry.path)
+            folder = self._folder(name) / _VERSIONS
+            self._sweep(name)
             fresh = folder / f".new-{secrets.token_hex(6)}"
             fresh.mkdir()
             try:
-                write_folder(fresh, contents)
+                write_folder(fresh, artifact.contents)
                 version = self._rename_to_next(fresh, name)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
             sync_folder(folder)
+            self._seal(name, version, artifact.manifest.digest)
             return version
+
+    def _sweep(self, name: str) -> None:
+        """Remove what killed publishers left: they held the lock and are gone."""
+        for place in (_VERSIONS, _SEALS):
+            for left in (self._folder(name) / place).glob(".new-*"):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+
+    def _seal(self, name: str, version: int, digest: str) -> None:
+        """Written whole beside and renamed: a reader sees all of it or nothing."""
+        seals = self._folder(name) / _SEALS
+        seals.mkdir(exist_ok=True)
+        fresh = f".new-{secrets.token_hex(6)}"
+        write_folder(seals, {fresh: f"{digest}\n".encode()})
+        (seals / fresh).rename(seals / str(version))
+        sync_folder(seals)
 
     def _rename_to_next(self, fresh: Path, name: str) -> int:
         """Take the next free number; rename refuses one that is taken, so that no version is overwritten."""
@@ -196,7 +225,7 @@ class Registry:
         """Hold the model's lock; failures of the disk become DataError."""
         folder = self._folder(name)
         try:
-            (folder / "versions").mkdir(parents=True, exist_ok=True)
+            (folder / _VERSIONS).mkdir(parents=True, exist_ok=True)
             descriptor = os.open(
                 folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
             )
@@ -226,13 +255,13 @@ class Registry:
     def _folder(self, name: str) -> Path:
         """The model's folder, there or not, without a link on the way."""
         folder = self.root / _checked("model name", name)
-        for place in (folder, folder / "versions"):
+        for place in (folder, folder / _VERSIONS, folder / _SEALS):
             if place.is_symlink():
                 raise DataError(f"{place} is a link: the registry must hold its models itself")
         return folder
 
     def _ref(self, name: str, version: int) -> ModelRef:
-        return ModelRef(name, version, self._folder(name) / "versions" / str(version))
+        return ModelRef(name, version, self._folder(name) / _VERSIONS / str(version))
 
     def _known(self, name: str) -> list[int]:
         numbers = self.versions(name)
@@ -259,6 +288,25 @@ class Registry:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise DataError(f"{path}: damaged ({error}): remove it and promote again") from error
+
+
+def published_digest(folder: Path) -> str | None:
+    """What a registry remembers of the manifest of this version's folder; None for any other folder.
+
+    Raises ArtifactError where it holds something else than a digest.
+    """
+    place = Path(os.path.realpath(folder))
+    seal = place.parent.parent / _SEALS / place.name
+    if place.parent.name != _VERSIONS:
+        return None
+    try:
+        with seal.open("rb") as file:
+            content = file.read(_SEAL_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not re.fullmatch(rb"[0-9a-f]{64}\n", content):
+        raise ArtifactError(f"{seal}: 64 hexadecimal digits expected: it is damaged; publish the model again")
+    return content[:-1].decode()
 
 
 def _folders(place: Path, pattern: re.Pattern[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.artifact import check_destination, save_artifact
+from ranking.artifact import check_destination, golden_rows, save_artifact
 from ranking.boosting import BUILTIN, Job, boost, first_rounds, rescales, stateful
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.config import NEURAL, TrainConfig
@@ -42,8 +42,6 @@ from ranking.watch import Progress, RunWatch, interruptible
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
 
 Trained = TreeRanker | NeuralRanker
-
-_GOLDEN_ROWS = 32
 
 THIS_MODEL = "this model"
 
@@ -164,7 +162,7 @@ def _finished(
         out,
         ranker,
         facts=_facts(result, data, identity, watch, baseline),
-        golden=_golden(data, config.seed),
+        golden=golden_rows(data.features, config.seed),
         extra={"report.html": render(report).encode()},
     )
     if not result.interrupted:
@@ -389,11 +387,3 @@ def _facts(
         facts["metrics"] = {"valid": dict(result.evaluation.means)}
         facts["conventions"] = dict(result.evaluation.conventions)
     return facts
-
-
-def _golden(data: RankingDataset, seed: int) -> Float32:
-    """Rows kept with their scores, to recognise the model by: some training rows, and one all missing."""
-    count = min(_GOLDEN_ROWS - 1, data.document_count)
-    rows = np.sort(np.random.default_rng(seed).choice(data.document_count, count, replace=False))
-    absent = np.full((1, data.feature_count), np.nan, np.float32)
-    return np.concatenate([data.features[rows], absent])

@@ -165,10 +165,11 @@ class Watcher:
 
 def open_version(registry: Registry, ref: ModelRef) -> Model:
     """A version as a model that answers with its name and number."""
-    from ranking.artifact import read_manifest
+    from ranking.rankers import open_artifact
 
-    manifest = read_manifest(ref.folder)
+    artifact = registry.read(ref)
+    manifest = artifact.manifest
     digest = manifest.files[manifest.model].sha256
     file_bytes = sum(file.size for file in manifest.files.values())
-    ranker = warmed(registry.load(ref))
+    ranker = warmed(open_artifact(artifact, probe=False))
     return Model(ref.name, str(ref.version), ranker, manifest.facts, digest, file_bytes)

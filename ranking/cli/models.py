@@ -65,26 +65,54 @@ def _pairs(values: Any) -> str:
     return ", ".join(f"{k}={v:.4f}" if isinstance(v, float) else f"{k}={v}" for k, v in dict(values).items())
 
 
-def verify(model: Model, json: Json = False) -> None:
+def verify(
+    model: Model,
+    reseal: Annotated[
+        bool,
+        typer.Option("--reseal", help="Give a folder of format 1 that passes a manifest under its own hash."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check a model folder: sizes, hashes, structure, a load in a child process, golden scores."""
+    from ranking.artifact import read_manifest
     from ranking.errors import CheckFailedError
     from ranking.rankers import verify as run
+    from ranking.registry import published_digest
 
     with waiting("checking; the first time on a machine the scorer is compiled (kept on disk) ..."):
-        checks = run(model)
+        checks = run(model, remembered=published_digest(model))
     good = all(check.ok for check in checks)
+    sealed = good and read_manifest(model).sealed
+    resealed = reseal and good and not sealed
+    if resealed:
+        _seal(model)
     if json:
         show_json(
             {
                 "model": str(model),
                 "ok": good,
+                "sealed": sealed or resealed,
                 "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks],
             }
         )
     else:
         show(table(["check", "", "detail"], [[c.name, "ok" if c.ok else "FAILED", c.detail] for c in checks]))
+        if reseal and good:
+            show("sealed: its manifest now holds its own hash" if resealed else "it is sealed already")
     if not good:
         raise CheckFailedError(f"{model} did not verify: do not serve it; train or fetch it again")
+
+
+def _seal(model: Path) -> None:
+    from ranking.artifact import seal
+    from ranking.registry import published_digest
+
+    if published_digest(model) is not None:
+        raise UsageError(
+            f"{model} is a published version, whose manifest the registry remembers: seal the folder "
+            "it was published from, and publish that one"
+        )
+    seal(model)
 
 
 def publish(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -13,7 +15,7 @@ import xgboost
 
 from ranking.artifact import save_artifact
 from ranking.dataset import Float32
-from ranking.manifest import FileFacts
+from ranking.manifest import FORMAT, SEAL, UNSEALED, FileFacts, digest_of
 from ranking.scorer import TreeRanker
 
 KINDS = ("lightgbm", "xgboost")
@@ -80,7 +82,21 @@ def rewrite(folder: Path, name: str, content: bytes) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     facts = FileFacts.of(content)
     manifest["files"][name] = {"sha256": facts.sha256, "bytes": facts.size}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
+
+
+def write_manifest(folder: Path, values: Mapping[str, Any], *, sealed: bool = True) -> None:
+    """These values as the folder's manifest, with the hash that fits, or as format 1 had it."""
+    values = {key: value for key, value in values.items() if key != SEAL}
+    values = {**values, "format": FORMAT, SEAL: digest_of({**values, "format": FORMAT})} if sealed else {
+        **values, "format": UNSEALED,
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(values))
+
+
+def changed_manifest(folder: Path, changes: Mapping[str, Any], *, sealed: bool = True) -> None:
+    """The folder's manifest with other values, written as `write_manifest` does."""
+    write_manifest(folder, json.loads((folder / "manifest.json").read_text()) | changes, sealed=sealed)
 
 
 def damaged(content: bytes, seed: int) -> bytes:

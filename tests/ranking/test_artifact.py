@@ -13,14 +13,31 @@ from ranking import artifact
 from ranking.artifact import (
     Golden,
     check_destination,
+    golden_rows,
     read_artifact,
     read_golden,
     read_manifest,
     read_verified,
     save_artifact,
+    seal,
 )
 from ranking.errors import ArtifactError, UsageError
-from tests.ranking.models import KINDS, NAMES, damaged, model_of, ranker_of, rewrite, rows, saved
+from ranking.rankers import load_ranker
+from tests.ranking.models import (
+    KINDS,
+    NAMES,
+    changed_manifest,
+    damaged,
+    model_of,
+    ranker_of,
+    rewrite,
+    rows,
+    saved,
+)
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -87,11 +104,7 @@ def test_a_failure_leaves_the_old_folder(
     """Disk full while writing: the old model is there, and nothing else."""
     folder = saved(tmp_path / "model", "xgboost")
     before = _contents(folder)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(artifact, failing, full)
+    monkeypatch.setattr(artifact, failing, full_disk)
     with pytest.raises(OSError, match="No space"):
         saved(folder, "lightgbm")
     assert _contents(folder) == before
@@ -128,8 +141,9 @@ def test_a_hundred_damages_of_the_model_are_all_refused_by_size_or_hash(tmp_path
 
 
 def test_damages_of_manifest_and_golden_rows_end_in_our_error(tmp_path: Path) -> None:
-    """Or change nothing that counts."""
+    """Or change nothing but spaces."""
     folder = saved(tmp_path / "model")
+    good = read_manifest(folder)
     for name in ("manifest.json", "golden.npz"):
         content = (folder / name).read_bytes()
         for seed in range(150):
@@ -139,8 +153,44 @@ def test_damages_of_manifest_and_golden_rows_end_in_our_error(tmp_path: Path) ->
             except ArtifactError:
                 continue
             assert name == "manifest.json"
-            assert found.model == model_of("lightgbm")
+            assert found.manifest == good
         (folder / name).write_bytes(content)
+
+
+def test_golden_rows_have_gaps_so_that_another_missing_policy_shows(tmp_path: Path) -> None:
+    """Some as given, the same with gaps, one all missing; `zero` for `nan` is refused by the scores."""
+    full = np.nan_to_num(rows())
+    golden = golden_rows(full, seed=3)
+    assert golden.shape == (33, len(NAMES))
+    assert not np.isnan(golden[:16]).any()
+    gaps = np.isnan(golden[16:32])
+    assert 0.2 < gaps.mean() < 0.5
+    np.testing.assert_array_equal(golden[16:32][~gaps], golden[:16][~gaps])
+    assert np.isnan(golden[32]).all()
+    np.testing.assert_array_equal(golden_rows(full, seed=3), golden)
+    assert golden_rows(full[:5], seed=0).shape == (11, len(NAMES))
+    folder = save_artifact(tmp_path / "m", ranker_of("xgboost"), facts={}, golden=golden)
+    changed_manifest(folder, {"missing": "zero"})
+    with pytest.raises(ArtifactError, match=r"golden row (1[6-9]|2[0-9]|3[0-2]) scores"):
+        load_ranker(folder, probe=False)
+
+
+def test_a_folder_of_format_1_is_sealed_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its values stay; a write that fails leaves it as it was; one that is sealed already stays the same."""
+    folder = saved(tmp_path / "model")
+    good, content = read_manifest(folder), (folder / "manifest.json").read_bytes()
+    changed_manifest(folder, {}, sealed=False)
+    older = _contents(folder)
+    assert not read_manifest(folder).sealed
+    with monkeypatch.context() as patch:
+        patch.setattr(artifact, "write_folder", full_disk)
+        with pytest.raises(UsageError, match=r"cannot be written \(No space left on device\): seal a copy"):
+            seal(folder)
+    assert _contents(folder) == older
+    seal(folder)
+    assert (folder / "manifest.json").read_bytes() == content
+    assert read_manifest(folder) == good
+    assert sorted(_contents(folder)) == sorted(older)
 
 
 def test_golden_rows_whose_hash_was_made_to_fit_end_in_our_error_too() -> None:

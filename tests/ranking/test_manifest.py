@@ -1,13 +1,15 @@
 """The manifest is read with suspicion."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ranking.errors import ArtifactError, UsageError
-from ranking.manifest import FORMAT, FileFacts, Manifest, platform_versions
+from ranking.manifest import FORMAT, FileFacts, Manifest, digest_of, platform_versions
 
 WHERE = Path("model/manifest.json")
 GOOD: dict[str, Any] = {
@@ -23,8 +25,12 @@ GOOD: dict[str, Any] = {
 }
 
 
+def _sealed(values: dict[str, Any]) -> bytes:
+    return json.dumps({**values, "sha256": digest_of(values)}).encode()
+
+
 def _read(changes: dict[str, Any]) -> Manifest:
-    return Manifest.from_json(json.dumps(GOOD | changes).encode(), WHERE)
+    return Manifest.from_json(_sealed(GOOD | changes), WHERE)
 
 
 def test_a_manifest_survives_its_file() -> None:
@@ -39,7 +45,9 @@ def test_a_manifest_survives_its_file() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 2}, "format 1 expected, got 2"),
+        ({"format": 3}, "format 2 expected, got 3"),
+        ({"format": True}, "format 2 expected, got True"),
+        ({"feature_names": ["a", "a"]}, "feature_names must differ: 'a' stands there 2 times"),
         ({"kind": 7}, "kind must be a text"),
         ({"feature_names": ["a"]}, "feature_count must be the 1"),
         ({"feature_names": "ab"}, "feature_names must be a list"),
@@ -67,9 +75,50 @@ def test_a_wrong_value_is_refused_with_file_reason_and_remedy(changes: dict[str,
 @pytest.mark.parametrize("key", [key for key in GOOD if key != "metrics"])
 def test_each_key_is_needed(key: str) -> None:
     """Without it the reason names it."""
-    content = json.dumps({k: v for k, v in GOOD.items() if k != key}).encode()
+    content = _sealed({k: v for k, v in GOOD.items() if k != key})
     with pytest.raises(ArtifactError, match=key):
         Manifest.from_json(content, WHERE)
+
+
+def test_the_hash_is_of_the_values_and_a_file_may_be_laid_out_otherwise() -> None:
+    """Worked by hand: SHA-256 of the JSON with sorted keys and nothing between them."""
+    assert digest_of({"b": [1, 0.5], "a": "ä", "sha256": "x"}) == (
+        hashlib.sha256(rb'{"a":"\u00e4","b":[1,0.5]}').hexdigest()
+    )
+    plain = json.loads(_read({}).to_json())
+    assert plain["sha256"] == _read({}).digest
+    turned = dict(reversed(plain.items()))
+    assert Manifest.from_json(json.dumps(turned, indent=7).encode(), WHERE) == _read({})
+
+
+def test_every_change_of_one_byte_is_noticed() -> None:
+    """Each byte of the file, all eight bits: refused, or the same values (a space turned into a tab)."""
+    good = _read({})
+    content = good.to_json()
+    read = 0
+    for place in range(len(content)):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            try:
+                found = Manifest.from_json(bytes(changed), WHERE)
+            except ArtifactError:
+                continue
+            assert found == good
+            assert found.sealed
+            read += 1
+    assert read < content.count(b" ") + content.count(b"\n") + 1
+
+
+def test_a_manifest_of_format_1_is_read_and_says_that_it_is_not_sealed() -> None:
+    """But not one that had a hash before its format was changed."""
+    older = GOOD | {"format": 1}
+    found = Manifest.from_json(json.dumps(older).encode(), WHERE)
+    assert not found.sealed
+    assert found.as_json() == older
+    assert replace(found, sealed=True) == _read({})
+    with pytest.raises(ArtifactError, match="format 2 expected, got 1"):
+        Manifest.from_json(_sealed(GOOD).replace(b'"format": 2', b'"format": 1'), WHERE)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +141,12 @@ def test_what_is_not_plain_json_is_refused(content: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "reason"),
-    [({"kind": "x"}, "'kind' is one of"), ({"loss": float("nan")}, "finite"), ({"x": {1}}, "JSON")],
+    [
+        ({"kind": "x"}, "'kind' is one of"),
+        ({"sha256": "x"}, "'sha256' is one of"),
+        ({"loss": float("nan")}, "finite"),
+        ({"x": {1}}, "JSON"),
+    ],
 )
 def test_facts_that_cannot_be_written_are_refused(facts: dict[str, Any], reason: str) -> None:
     """Our own keys, NaN, and what JSON has no form for."""

@@ -1,6 +1,5 @@
 """Opening a model folder: every kind of damage ends in an error, and a sound model opens as it was."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from ranking.artifact import Artifact
 from ranking.errors import ArtifactError
 from ranking.rankers import Ranker, load_ranker, verify
 from ranking.scorer import TreeRanker
-from tests.ranking.models import KINDS, damaged, model_of, ranker_of, rewrite, rows, saved
+from tests.ranking.models import KINDS, changed_manifest, damaged, model_of, ranker_of, rewrite, rows, saved
 
 MODEL_FILE = {"lightgbm": "model.txt", "xgboost": "model.ubj"}
 
@@ -119,8 +118,7 @@ def test_other_golden_scores_are_refused_here_too(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     """A newer release may know more."""
     folder = saved(tmp_path / "model")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"kind": "catboost"}))
+    changed_manifest(folder, {"kind": "catboost"})
     with pytest.raises(ArtifactError, match=r"unknown kind of model 'catboost' \(known: .*lightgbm"):
         load_ranker(folder)
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from ranking import registry as room
-from ranking.artifact import read_artifact
+from ranking.artifact import read_artifact, read_manifest
 from ranking.errors import ArtifactError, DataError, UsageError
-from ranking.rankers import load_ranker
-from ranking.registry import ModelRef, Registry, UnknownModelError
-from tests.ranking.models import model_of, ranker_of, rewrite, rows, saved
+from ranking.rankers import load_ranker, open_artifact, verify
+from ranking.registry import ModelRef, Registry, UnknownModelError, published_digest
+from tests.ranking.models import NAMES, changed_manifest, model_of, ranker_of, rewrite, rows, saved
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """A registry whose publishing starts no child process, which takes a second and has tests of its own."""
-    monkeypatch.setattr(room, "open_artifact", lambda _: None)
+    monkeypatch.setattr(room, "open_artifact", lambda artifact, **_: open_artifact(artifact, probe=False))
     return Registry(tmp_path / "registry")
 
 
@@ -50,6 +50,36 @@ def test_a_damaged_model_is_not_published(tmp_path: Path, model: Path) -> None:
     with pytest.raises(ArtifactError, match="no tree of"):
         registry.publish(model, "movies")
     assert registry.names() == []
+
+
+def test_a_manifest_changed_in_the_registry_is_refused_though_its_own_hash_fits(
+    registry: Registry, model: Path
+) -> None:
+    """The registry remembers what was published; without that memory (an older release) it is believed."""
+    registry.publish(model, "movies")
+    folder = registry.resolve("movies").folder
+    assert published_digest(folder) == read_manifest(model).digest
+    assert published_digest(model) is None
+    changed_manifest(folder, {"feature_names": ["x", "age", "clicks", "length"]})
+    with pytest.raises(ArtifactError, match=r"manifest\.json: it is not the one that was published"):
+        registry.load("movies")
+    assert not verify(folder, remembered=published_digest(folder))[0].ok
+    remembered = registry.root / "movies/seals/1"
+    remembered.write_text("0" * 63)
+    with pytest.raises(ArtifactError, match=r"seals/1: 64 hexadecimal digits expected"):
+        registry.load("movies")
+    remembered.unlink()
+    assert registry.load("movies").feature_names[0] == "x"
+
+
+def test_a_folder_of_format_1_is_published_and_remembered(registry: Registry, model: Path) -> None:
+    """From then on a change of its manifest is noticed."""
+    changed_manifest(model, {}, sealed=False)
+    registry.publish(model, "movies")
+    assert registry.load("movies").feature_names == NAMES
+    changed_manifest(registry.resolve("movies").folder, {"missing": "zero"}, sealed=False)
+    with pytest.raises(ArtifactError, match="it is not the one that was published"):
+        registry.load("movies")
 
 
 def test_a_version_damaged_in_the_registry_does_not_load(registry: Registry, model: Path) -> None:
@@ -182,7 +212,7 @@ def test_a_root_that_cannot_be_written_is_an_error_with_the_cause(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here a file stands where the registry should be; a read-only disk ends the same way."""
-    monkeypatch.setattr(room, "open_artifact", lambda _: None)
+    monkeypatch.setattr(room, "open_artifact", lambda artifact, **_: open_artifact(artifact, probe=False))
     with pytest.raises(DataError, match="failed: Not a directory"):
         Registry(model / "model.txt").publish(model, "movies")
 
@@ -216,12 +246,12 @@ def test_damaged_aliases_are_an_error_that_names_the_file(registry: Registry, mo
 _PUBLISH = """
 import sys
 from pathlib import Path
-from ranking.artifact import read_artifact
+from ranking.artifact import read_artifact, read_manifest
 from ranking.registry import Registry
 registry, artifact = Registry(sys.argv[1]), read_artifact(Path(sys.argv[2]))
 print("ready", flush=True)
 for _ in range(int(sys.argv[3])):
-    version = registry._store(artifact.contents, "movies")
+    version = registry._store(artifact, "movies")
     registry.promote("movies", version)
     print(version, flush=True)
 """
@@ -262,9 +292,9 @@ def test_publishers_killed_at_any_moment_leave_whole_versions_only(tmp_path: Pat
     for version in versions:
         read_artifact(registry.resolve(f"movies@{version}").folder)
     load_ranker(registry.resolve("movies:production").folder, probe=False)
-    registry._store(read_artifact(model).contents, "movies")
-    left = [path.name for path in (root / "movies" / "versions").iterdir() if path.name.startswith(".")]
-    assert left == []
+    registry._store(read_artifact(model), "movies")
+    for place in ("versions", "seals"):
+        assert [path.name for path in (root / "movies" / place).iterdir() if path.name[0] == "."] == []
 
 
 def test_leftovers_of_a_killed_publisher_are_not_listed_and_swept(registry: Registry, model: Path) -> None:

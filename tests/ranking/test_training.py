@@ -84,14 +84,14 @@ def test_the_manifest_says_how_the_model_was_made(tmp_path: Path) -> None:
     assert "lambdarank" in report
 
 
-def test_golden_rows_are_training_rows_and_one_without_any_value(tmp_path: Path) -> None:
+def test_golden_rows_are_training_rows_with_and_without_gaps(tmp_path: Path) -> None:
     data = lists()
     result = train(quick(), data, None, tmp_path / "model")
     golden = read_artifact(tmp_path / "model").golden
-    assert golden.features.shape == (32, 4)
-    assert np.isnan(golden.features[-1]).all()
+    assert golden.features.shape == (33, 4)
     known = {row.tobytes() for row in data.features}
-    assert all(row.tobytes() in known for row in golden.features[:-1])
+    assert all(row.tobytes() in known for row in golden.features[:16])
+    assert np.isnan(golden.features[16:]).any(axis=0).all()
     np.testing.assert_array_equal(golden.scores, result.ranker.score(golden.features))
 
 

@@ -21,6 +21,7 @@ from ranking.scorer import TreeRanker
 from ranking.training import train
 from service.app import create_app
 from service.settings import Settings
+from tests.ranking.models import changed_manifest
 from tests.service.conftest import Client, OpenClient
 from tests.service.test_rank import columnar, dense, matrix, named
 
@@ -113,6 +114,18 @@ def test_a_promotion_in_a_registry_is_served_without_a_restart(
     registry.rollback("movies")
     assert until(client, values, "1") == expected["1"]
     assert client.rank(dense(values) | {"model": "movies@2"}).json()["version"] == "2"
+
+
+def test_a_version_whose_manifest_was_changed_in_the_registry_is_not_served(
+    folders: list[Path], tmp_path: Path, open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though its own hash was made to fit: names of features decide what a request means."""
+    registry = Registry(tmp_path)
+    registry.publish(folders[0], "movies")
+    changed_manifest(registry.resolve("movies").folder, {"feature_names": ["ctr", "bm25", "price"]})
+    client = open_client(registry=tmp_path, reload_seconds=60)
+    assert client.rank(dense(matrix(3, seed=5))).status_code == 503
+    assert "it is not the one that was published" in caplog.text
 
 
 def until(client: Client, values: Float32, version: str) -> list[float]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from ranking.artifact import read_manifest
 from ranking.registry import Registry
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.models import rewrite
+from tests.ranking.models import changed_manifest, rewrite
 from tests.ranking.runs import BACKENDS
 
 
@@ -59,6 +60,40 @@ def test_verify_of_a_damaged_model_ends_with_5(cli: Cli, damaged: Path) -> None:
     states = {check["name"]: check["ok"] for check in ran.object["checks"]}
     assert states == {"manifest": True, "hashes": True, "structure": False, "probe": False, "golden": False}
     assert "FAILED" in cli("verify", damaged).out
+
+
+def test_verify_says_what_is_not_protected_and_reseals_it(cli: Cli, tmp_path: Path, model: Path) -> None:
+    """A folder of format 1 passes; sealed, it is the folder of format 2; a damaged one is not sealed."""
+    folder = shutil.copytree(model, tmp_path / "older")
+    content = (folder / "manifest.json").read_bytes()
+    changed_manifest(folder, {}, sealed=False)
+    ran = cli("verify", folder, "--json")
+    assert (ran.code, ran.json["ok"], ran.json["sealed"]) == (0, True, False)
+    assert "not protected by a hash" in ran.json["checks"][0]["detail"]
+    assert "--reseal" in ran.json["checks"][0]["detail"]
+    golden = (folder / "golden.npz").read_bytes()
+    (folder / "golden.npz").write_bytes(b"x")
+    assert cli("verify", folder, "--reseal").code == 5
+    assert not read_manifest(folder).sealed
+    (folder / "golden.npz").write_bytes(golden)
+    assert "sealed: its manifest now holds its own hash" in cli("verify", folder, "--reseal").out
+    assert (folder / "manifest.json").read_bytes() == content
+    assert "it is sealed already" in cli("verify", folder, "--reseal").out
+    assert cli("verify", folder, "--json").json["sealed"] is True
+
+
+def test_a_published_version_is_not_resealed(cli: Cli, tmp_path: Path, model: Path) -> None:
+    """The registry remembers its manifest."""
+    folder = shutil.copytree(model, tmp_path / "older")
+    changed_manifest(folder, {}, sealed=False)
+    cli("publish", folder, "--registry", tmp_path / "registry", "--name", "movies")
+    version = tmp_path / "registry/movies/versions/1"
+    assert "not protected" not in cli("verify", version).out
+    ran = cli("verify", version, "--reseal")
+    assert ran.code == 2
+    assert "seal the folder it was published from" in ran.err
+    changed_manifest(version, {"missing": "nan"}, sealed=False)
+    assert cli("verify", version).code == 5
 
 
 def test_a_folder_that_is_no_model_does_not_verify(cli: Cli, tmp_path: Path) -> None:
