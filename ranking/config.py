@@ -37,6 +37,8 @@ NEURAL = "neural"
 
 _TABLES = ("objective", "booster", NEURAL)
 _UNSET = -(1 << 40)
+WORTHS = {"gain": "exponential", "discount": "log2"}
+"""Settings of metrics that objectives have too, and what metrics take where none is named."""
 _USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
 _USUAL_TREES = ("lambdarank", 500, 100)
 """Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
@@ -75,7 +77,11 @@ class TrainConfig:
     valid_fraction     share of the queries held out where no --valid file is named; 0 trains on all
     seed, threads      the same seed and threads give the same bytes
     missing            what an absent feature is: "zero" or "nan"
-    empty, ties        conventions of the metric
+    gain, discount     what a label and a rank are worth: a name of `ranking.metrics`, a table, or
+                       `file.py:function`; both to the metrics and, where it has such a parameter that is not
+                       set itself, to the objective. By default "exponential" and "log2" in metrics, and the
+                       objective's own
+    empty, ties        other conventions of the metrics
     checkpoint_seconds how often a run that is killed can be resumed from
     """
 
@@ -93,6 +99,8 @@ class TrainConfig:
     seed: int = 1
     threads: int = field(default_factory=available_cpus)
     missing: Missing = "zero"
+    gain: Any = None
+    discount: Any = None
     empty: str = "zero"
     ties: str = "average"
     checkpoint_seconds: float = 20.0
@@ -117,6 +125,8 @@ class TrainConfig:
             raise UsageError(f"query_fraction must be above 0 and at most 1, got {share!r}")
         if not (isinstance(self.checkpoint_seconds, int | float) and self.checkpoint_seconds >= 0):
             raise UsageError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds!r}")
+        for name in WORTHS:
+            self._check_worths(name)
         if self.builtin is not None and self.objective_parameters:
             raise UsageError(
                 f"objective {self.objective} is the booster's own: set its parameters as booster.NAME "
@@ -136,6 +146,45 @@ class TrainConfig:
             raise UsageError(
                 f"neural.{next(iter(self.neural))} is for --backend neural; {self.backend} has booster.NAME"
             )
+
+    def _check_worths(self, name: str) -> None:
+        """A gain or discount of the run, which the objective's own may not contradict."""
+        rule = getattr(self, name)
+        if rule is None:
+            return
+        if not isinstance(rule, str | Sequence):
+            raise UsageError(
+                f"{name} must be a name, numbers, or FILE.py:FUNCTION for a function of your own, which a "
+                f"manifest can name, got {rule!r}"
+            )
+        from ranking.metrics import Metric
+
+        Metric.parse("ndcg", **{name: rule})
+        rule = rule if isinstance(rule, str) else list(rule)
+        object.__setattr__(self, name, rule)
+        own = self.objective_parameters.get(name, rule)
+        if (list(own) if isinstance(own, tuple) else own) != rule:
+            raise UsageError(
+                f"objective.{name}={own} contradicts {name}={rule}, which is for the objective and the "
+                f"metrics: leave one of the two out"
+            )
+
+    @property
+    def conventions(self) -> dict[str, Any]:
+        """How the run's metrics are measured, as `Metric.parse` takes it."""
+        worths = {
+            name: usual if (own := getattr(self, name)) is None else own for name, usual in WORTHS.items()
+        }
+        return {**worths, "empty": self.empty, "ties": self.ties}
+
+    def remarks(self) -> list[str]:
+        """What may not be meant: an objective that learns with other worths than the metrics have."""
+        return [
+            f"the objective learns with {name}={own}, the metrics are measured with {name}={usual}: "
+            f"--{name} {own if isinstance(own, str) else ','.join(map(str, own))} sets both"
+            for name, usual in WORTHS.items()
+            if getattr(self, name) is None and (own := self.objective_parameters.get(name, usual)) != usual
+        ]
 
     @property
     def network(self) -> NeuralSettings:
@@ -165,8 +214,19 @@ class TrainConfig:
 
     @property
     def objective_settings(self) -> dict[str, Any]:
-        """The objective's parameters: the backend's defaults, then what was asked for."""
-        return {**_OBJECTIVE_DEFAULTS.get(self.backend, {}), **self.objective_parameters}
+        """The objective's parameters: the backend's, the run's gain and discount, what was asked for."""
+        from ranking.objectives import objective_named, parameters_of
+
+        worths = self._worths_among(parameters_of(objective_named(self.objective)))
+        return {**_OBJECTIVE_DEFAULTS.get(self.backend, {}), **worths, **self.objective_parameters}
+
+    def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The gain and discount of the run that are parameters of an objective too."""
+        return {
+            name: value
+            for name in WORTHS
+            if (value := getattr(self, name)) is not None and name in parameters
+        }
 
     def resolved(self) -> dict[str, Any]:
         """The run as nested plain data, the form of the TOML file, each objective parameter spelled out."""
@@ -202,10 +262,11 @@ class TrainConfig:
         if self.builtin is not None:
             raise UsageError(f"objective {self.objective} is a booster's own: a network has none")
         try:
-            from ranking.losses import loss_named
+            from ranking.losses import describe, loss_named
         except ModuleNotFoundError as error:
             raise MissingExtraError("--backend neural", "neural") from error
-        return loss_named(self.objective, self.objective_parameters)
+        worths = self._worths_among(describe(loss_named(self.objective))["parameters"])
+        return loss_named(self.objective, {**worths, **self.objective_parameters})
 
     @classmethod
     def load(

@@ -12,7 +12,14 @@ import numpy as np
 from ranking.config import TrainConfig
 from ranking.dataset import Int64, Missing, RankingDataset
 from ranking.errors import DataError, ParseError, UsageError
-from ranking.evaluation import DEFAULT_METRICS, Evaluation, conventions_of, evaluate_scores, score_dataset
+from ranking.evaluation import (
+    Evaluation,
+    conventions_of,
+    default_metrics,
+    evaluate_scores,
+    left_out,
+    score_dataset,
+)
 from ranking.metrics import Metric
 
 
@@ -112,8 +119,14 @@ def cross_validate(
     """Train and test once a fold."""
     from ranking.training import fit
 
-    names = list(dict.fromkeys([config.metric, *DEFAULT_METRICS]))
-    metrics = [Metric.parse(name, empty=config.empty, ties=config.ties) for name in names]
+    shown = default_metrics(folds.dataset)
+    names = list(dict.fromkeys([config.metric, *shown]))
+    metrics = [Metric.parse(name, **config.conventions) for name in names]
+    for metric in metrics:
+        metric.check(folds.dataset)
+    if say is not None:
+        for note in left_out(shown):
+            say(f"note: {note}")
     evaluations, rounds = [], []
     for test in range(folds.count):
         rest, valid, tested = folds.split(test)

@@ -12,6 +12,7 @@ import numpy as np
 from ranking.comparison import Comparison, bootstrap_interval, compare
 from ranking.dataset import Float32, Float64, RankingDataset
 from ranking.metrics import Metric
+from ranking.metrics.conventions import takes_stop_probabilities
 
 if TYPE_CHECKING:
     from ranking.rankers import Ranker
@@ -19,8 +20,23 @@ if TYPE_CHECKING:
 DEFAULT_METRICS = ("ndcg@10", "ndcg@5", "map", "mrr@10", "err@10", "precision@5")
 """What `evaluate` prints when no metric is named."""
 
+_ERR = "err@10"
+
 _FEATURE_SEARCH_QUERIES = 1000
 """Queries the best single feature is chosen on, at most: its rank hardly moves beyond."""
+
+
+def default_metrics(*parts: RankingDataset) -> tuple[str, ...]:
+    """`DEFAULT_METRICS`, but for ERR where a label of these lists is more than it takes."""
+    if all(takes_stop_probabilities(part.labels) for part in parts):
+        return DEFAULT_METRICS
+    return tuple(name for name in DEFAULT_METRICS if name != _ERR)
+
+
+def left_out(names: Sequence[str]) -> list[str]:
+    """What to tell the reader of a table without some of the `DEFAULT_METRICS`."""
+    absent = [name for name in DEFAULT_METRICS if name not in names]
+    return [f"{name} is left out: it takes labels up to 31" for name in absent]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ write the same bytes, also when one of them was killed and resumed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from ranking.config import NEURAL, TrainConfig
 from ranking.dataset import Float32, Missing, RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.evaluation import (
-    DEFAULT_METRICS,
     Evaluation,
     FeatureBaseline,
     best_feature,
+    conventions_of,
+    default_metrics,
     evaluate_scores,
+    left_out,
     score_dataset,
 )
 from ranking.feature_profile import feature_profile, feature_ranges
@@ -100,8 +102,13 @@ def train(
     started = time.monotonic()
     out = Path(out)
     check_destination(out)
-    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    metric = Metric.parse(config.metric, **config.conventions)
     data, valid, notes = _split(config, data, valid)
+    parts = [part for part in (data, valid) if part is not None]
+    for one in _metrics(config, parts):
+        for part in parts:
+            one.check(part)
+    notes += [*left_out(default_metrics(*parts)), *config.remarks()]
     for other in (against, teacher):
         if other is not None:
             _check_comparable(config, data, other)
@@ -142,11 +149,15 @@ def _finished(
     started: float,
 ) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
-    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    metric = Metric.parse(config.metric, **config.conventions)
     ranker = _trained(config, taught, valid, watch, checkpoint)
     baseline = best_feature(data, metric, config.seed)
-    systems = _systems(ranker, data if valid is None else valid, baseline, against)
-    evaluations = _evaluations(config, data if valid is None else valid, systems)
+    shown = data if valid is None else valid
+    systems = _systems(ranker, shown, baseline, against)
+    metrics = _metrics(config, [data, shown])
+    evaluations = {
+        name: evaluate_scores(scores, shown, metrics, config.seed) for name, scores in systems.items()
+    }
     result = TrainResult(
         folder=out,
         ranker=ranker,
@@ -161,7 +172,7 @@ def _finished(
     save_artifact(
         out,
         ranker,
-        facts=_facts(result, data, identity, watch, baseline),
+        facts=_facts(result, data, identity, watch, baseline) | {"conventions": conventions_of(metrics)},
         golden=golden_rows(data.features, config.seed),
         extra={"report.html": render(report).encode()},
     )
@@ -172,7 +183,7 @@ def _finished(
 
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
-    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    metric = Metric.parse(config.metric, **config.conventions)
     watch = RunWatch(config, metric, data, valid, None, None, None)
     return _trained(config, data, valid, watch, None)
 
@@ -311,6 +322,8 @@ def _boosted(
         if builtin is None
         else builtin or BUILTIN[config.backend],
         booster=config.booster_settings,
+        gain=config.gain,
+        discount=config.discount,
         query_fraction=config.queries_a_tree,
         rounds=config.rounds,
         seed=config.seed,
@@ -350,12 +363,10 @@ def _systems(
     return systems
 
 
-def _evaluations(
-    config: TrainConfig, shown: RankingDataset, systems: Mapping[str, Float32]
-) -> dict[str, Evaluation]:
-    names = list(dict.fromkeys([config.metric, *DEFAULT_METRICS]))
-    metrics = [Metric.parse(name, empty=config.empty, ties=config.ties) for name in names]
-    return {name: evaluate_scores(scores, shown, metrics, config.seed) for name, scores in systems.items()}
+def _metrics(config: TrainConfig, parts: Sequence[RankingDataset]) -> list[Metric]:
+    """What the report shows: the run's metric, then the default ones that these lists' labels allow."""
+    names = dict.fromkeys([config.metric, *default_metrics(*parts)])
+    return [Metric.parse(name, **config.conventions) for name in names]
 
 
 def _facts(
@@ -385,5 +396,4 @@ def _facts(
     }
     if result.evaluation is not None:
         facts["metrics"] = {"valid": dict(result.evaluation.means)}
-        facts["conventions"] = dict(result.evaluation.conventions)
     return facts

@@ -26,6 +26,8 @@ _OURS = {
     "metric": "--metric",
     "eval_metric": "--metric",
     "early_stopping_round": "--early-stopping",
+    "label_gain": "--gain",
+    "ndcg_exp_gain": "--gain",
 }
 
 
@@ -61,6 +63,9 @@ class Job:
     watch: Watch
     start: bytes | None = None
     """a snapshot to continue from"""
+    gain: Any = None
+    discount: Any = None
+    """the run's, for one of the booster's own objectives that knows such a thing; None leaves its own"""
     query_fraction: float = 1.0
     """share of the queries, drawn for each round, that an objective of ours gives a gradient"""
 
@@ -74,6 +79,15 @@ def refuse_ours(booster: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"booster.{name} is fixed, so that runs can be repeated and compared: leave it out"
             )
+
+
+def check_discount(job: Job) -> None:
+    """Refuse a discount for one of the boosters' own NDCG objectives, which have log2 built in."""
+    if job.discount not in (None, "log2"):
+        raise UsageError(
+            f"the boosters' own objective {job.objective} discounts by log2, and discount={job.discount} was "
+            "asked for: take Rankwright's (--objective lambdarank)"
+        )
 
 
 def watched_gradients(job: Job, first_round: int) -> Callable[[Any, Any], tuple[Any, Any]]:

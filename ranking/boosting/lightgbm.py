@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, refuse_ours, watched_gradients
+from ranking.boosting.job import Job, check_discount, refuse_ours, watched_gradients
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError, unknown_name
+from ranking.metrics import gain
 
 BUILTIN = "lambdarank"
 """LightGBM's own LambdaMART."""
@@ -96,13 +97,29 @@ def parameters(job: Job) -> dict[str, Any]:
     # Choosing between row- and column-wise histograms by timing would change sums from run to run.
     if not settings.get("force_col_wise"):
         settings["force_row_wise"] = True
-    return settings | {
-        "metric": "None",
-        "verbosity": -1,
-        "num_threads": job.threads,
-        "seed": job.seed,
-        "deterministic": True,
-    }
+    return (
+        settings
+        | _worths(job)
+        | {
+            "metric": "None",
+            "verbosity": -1,
+            "num_threads": job.threads,
+            "seed": job.seed,
+            "deterministic": True,
+        }
+    )
+
+
+def _worths(job: Job) -> dict[str, Any]:
+    """The run's gain as LightGBM's lambdarank takes it: a table by label."""
+    if job.objective != BUILTIN:
+        return {}
+    check_discount(job)
+    if job.gain is None:
+        return {}
+    top = max(int(data.labels.max(initial=0)) for data in (job.train, job.valid) if data is not None)
+    labels = np.arange(top + 1 if isinstance(job.gain, str) else min(top + 1, len(job.gain)))
+    return {"label_gain": gain(labels, job.gain).tolist()}
 
 
 def _check_builtin(job: Job) -> None:
@@ -116,11 +133,13 @@ def _check_builtin(job: Job) -> None:
                 f"query {data.query_ids[longest]} has {data.sizes[longest]} documents: LightGBM's own "
                 f"objectives take {_DOCUMENT_LIMIT}; Rankwright's (--objective lambdarank) have no limit"
             )
-        odd = np.flatnonzero((data.labels != np.rint(data.labels)) | (data.labels > _LABEL_LIMIT))
+        limit = np.inf if job.objective == BUILTIN and job.gain is not None else _LABEL_LIMIT
+        odd = np.flatnonzero((data.labels != np.rint(data.labels)) | (data.labels > limit))
         if len(odd):
             raise DataError(
                 f"label {data.labels[odd[0]]} of row {odd[0]}: LightGBM's own objectives take integers "
-                f"0..{_LABEL_LIMIT}; Rankwright's take any (--objective lambdarank, objective.gain=linear)"
+                f"0..{_LABEL_LIMIT}, its lambdarank with --gain linear any; Rankwright's take fractions too "
+                "(--objective lambdarank)"
             )
 
 

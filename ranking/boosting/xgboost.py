@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, refuse_ours, watched_gradients
+from ranking.boosting.job import Job, check_discount, refuse_ours, watched_gradients
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 
@@ -61,7 +61,7 @@ def parameters(job: Job) -> dict[str, Any]:
     for name, usable in (("booster", ("gbtree", "dart")), ("tree_method", ("hist",))):
         if own.get(name, usable[0]) not in usable:
             raise UsageError(f"booster.{name} must be {' or '.join(usable)} here, got {own[name]!r}")
-    settings = DEFAULTS | own
+    settings = DEFAULTS | own | _worths(job)
     unused = _unused(settings | ({"objective": job.objective} if isinstance(job.objective, str) else {}))
     if unused:
         raise UsageError(
@@ -76,6 +76,21 @@ def parameters(job: Job) -> dict[str, Any]:
         "disable_default_eval_metric": True,
         "verbosity": 0,
     }
+
+
+def _worths(job: Job) -> dict[str, Any]:
+    """The run's gain as XGBoost's rank:ndcg takes it: exponential or not."""
+    if job.objective != BUILTIN:
+        return {}
+    check_discount(job)
+    if job.gain is None:
+        return {}
+    if job.gain not in ("exponential", "linear"):
+        raise UsageError(
+            f"XGBoost's own {BUILTIN} knows the gains exponential and linear, got {job.gain}: take "
+            "Rankwright's (--objective lambdarank)"
+        )
+    return {"ndcg_exp_gain": job.gain == "exponential"}
 
 
 def _unused(settings: Mapping[str, Any]) -> list[str]:

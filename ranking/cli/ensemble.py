@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ranking.cli.console import Cache, Json, Regroup, load, open_model, show, show_json
+from ranking.cli.evaluate import conventions_for
 
 Valid = Annotated[
     list[str], typer.Option("--valid", help="Held-out LETOR file the weights are fitted on; may be repeated.")
@@ -35,7 +36,7 @@ def ensemble(
     from ranking.metrics import Metric
 
     check_destination(out)
-    named = Metric.parse(metric)
+    named = Metric.parse(metric, **conventions_for(models[0], {}))
     members = {str(folder): open_model(folder) for folder in models}
     first = next(iter(members.values()))
     lists = load(valid, missing=first.missing, regroup=regroup, cache=cache)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, open_model, show, show_json, table
+from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, open_model, say, show, show_json, table
 
 if TYPE_CHECKING:
     from ranking.dataset import RankingDataset
@@ -36,11 +37,36 @@ def evaluate(
         Path | None, typer.Option("--per-query", help="Write QUERY<TAB>METRIC... here.")
     ] = None,
     empty: Annotated[
-        str, typer.Option(help="What a query without a relevant document counts: zero, one or skip.")
-    ] = "zero",
-    ties: Annotated[str, typer.Option(help="Equal scores: average, file, pessimistic or trec.")] = "average",
-    gain: Annotated[str, typer.Option(help="exponential (2^label - 1) or linear.")] = "exponential",
-    discount: Annotated[str, typer.Option(help="log2 (1 / log2(1 + rank)) or reciprocal.")] = "log2",
+        str | None,
+        typer.Option(
+            help="What a query without a relevant document counts: zero, one or skip.  "
+            "[as MODEL was measured]",
+            show_default=False,
+        ),
+    ] = None,
+    ties: Annotated[
+        str | None,
+        typer.Option(
+            help="Equal scores: average, file, pessimistic or trec.  [as MODEL was measured]",
+            show_default=False,
+        ),
+    ] = None,
+    gain: Annotated[
+        str | None,
+        typer.Option(
+            help="exponential (2^label - 1), linear, numbers by label, or FILE.py:FUNCTION.  "
+            "[as MODEL was measured]",
+            show_default=False,
+        ),
+    ] = None,
+    discount: Annotated[
+        str | None,
+        typer.Option(
+            help="log2 (1 / log2(1 + rank)), reciprocal, numbers from rank 1, or FILE.py:FUNCTION.  "
+            "[as MODEL was measured]",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 0,
     regroup: Regroup = False,
     cache: Cache = None,
@@ -48,21 +74,29 @@ def evaluate(
 ) -> None:
     """Measure a model on judged queries, with intervals, and against another model if one is named."""
     from ranking.evaluation import (
-        DEFAULT_METRICS,
         compare_evaluations,
         comparison_json,
+        default_metrics,
         evaluate_scores,
+        left_out,
         score_dataset,
     )
     from ranking.metrics import Metric
 
-    conventions: Any = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
-    metrics = [Metric.parse(name, **conventions) for name in metric or DEFAULT_METRICS]
+    flags = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
     ranker = open_model(model)
+    conventions = conventions_for(model, flags)
+    metrics = [Metric.parse(name, **conventions) for name in metric or ()]
     other = None if against is None else open_model(against)
-    if other is not None:
+    if against is not None and other is not None:
         _check_policy(ranker, other)
+        _say_other_conventions(against, conventions)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
+    if not metric:
+        names = default_metrics(dataset)
+        metrics = [Metric.parse(name, **conventions) for name in names]
+        for note in left_out(names):
+            say(f"note: {note}")
 
     def measured(one: Ranker) -> Evaluation:
         return evaluate_scores(score_dataset(one, dataset), dataset, metrics, seed)
@@ -82,6 +116,52 @@ def evaluate(
     else:
         others = [] if theirs is None else [(str(against), theirs)]
         show(_as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
+
+
+_USUAL = {"gain": "exponential", "discount": "log2", "empty": "zero", "ties": "average"}
+
+
+def conventions_for(model: Path, flags: Mapping[str, str | None]) -> dict[str, Any]:
+    """What the flags say, else how the model was measured, which is said where it is not the usual."""
+    from ranking.metrics.conventions import written
+
+    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    given |= {key: written(given[key]) for key in ("gain", "discount") if key in given}
+    own = {key: value for key, value in _measured_with(model).items() if key not in given}
+    for key, value in own.items():
+        _check_not_own_code(model, key, value)
+    unusual = [f"{key}={value}" for key, value in own.items() if value != _USUAL[key]]
+    if unusual:
+        say(f"note: {', '.join(unusual)}, as {model} was trained and measured; flags choose others")
+    return {**_USUAL, **own, **given}
+
+
+def _measured_with(model: Path) -> dict[str, Any]:
+    """The conventions its manifest states."""
+    from ranking.artifact import read_manifest
+
+    stated = read_manifest(model).facts.get("conventions")
+    return {key: stated[key] for key in _USUAL if key in stated} if isinstance(stated, dict) else {}
+
+
+def _check_not_own_code(model: Path, key: str, value: Any) -> None:
+    """A manifest may name a function of its trainer's; only a flag runs a file."""
+    from ranking.errors import UsageError
+    from ranking.own_code import is_file_name
+
+    if isinstance(value, str) and is_file_name(value):
+        raise UsageError(
+            f"{model} was measured with the {key} {value}, code that is not in its folder: give "
+            f"--{key} {value} to run that file here, or choose another {key}"
+        )
+
+
+def _say_other_conventions(against: Path, ours: dict[str, Any]) -> None:
+    there = _measured_with(against)
+    other = [f"{key}={value}" for key, value in there.items() if value != ours[key]]
+    if other:
+        here = ", ".join(f"{key}={value}" for key, value in ours.items())
+        say(f"note: {against} was measured with {', '.join(other)}; here both are with {here}")
 
 
 def _check_policy(ranker: Ranker, other: Ranker) -> None:

@@ -59,6 +59,22 @@ Rounds = Annotated[
 MetricName = Annotated[
     str | None, typer.Option(help="What early stopping watches.  [ndcg@10]", show_default=False)
 ]
+Gain = Annotated[
+    str | None,
+    typer.Option(
+        help="What a label is worth, to metrics and objective: exponential (2^label - 1), linear, numbers by "
+        "label (0,1,3), or FILE.py:FUNCTION.  [exponential]",
+        show_default=False,
+    ),
+]
+Discount = Annotated[
+    str | None,
+    typer.Option(
+        help="What a rank is worth: log2 (1 / log2(1 + rank)), reciprocal, numbers from rank 1, or "
+        "FILE.py:FUNCTION.  [log2]",
+        show_default=False,
+    ),
+]
 EarlyStopping = Annotated[
     int | None,
     typer.Option(
@@ -88,8 +104,10 @@ def register(app: typer.Typer) -> None:
 
 def training_config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
     """The run of these flags, over the file's, over the defaults; flags that are None were not given."""
-    from ranking.config import TrainConfig
+    from ranking.config import WORTHS, TrainConfig
+    from ranking.metrics.conventions import written
 
+    flags |= {name: written(flags[name]) for name in WORTHS if flags.get(name) is not None}
     return TrainConfig.load(
         file, {key: value for key, value in flags.items() if value is not None}, sets or []
     )
@@ -121,6 +139,8 @@ def train(
     sets: Sets = None,
     rounds: Rounds = None,
     metric: MetricName = None,
+    gain: Gain = None,
+    discount: Discount = None,
     early_stopping: EarlyStopping = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -147,8 +167,8 @@ def train(
         objective = "margin_mse"
     settings = training_config(
         config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
-        rounds=rounds, metric=metric, early_stopping=early_stopping, seed=seed, threads=threads,
-        missing=missing,
+        rounds=rounds, metric=metric, gain=gain, discount=discount, early_stopping=early_stopping, seed=seed,
+        threads=threads, missing=missing,
     )  # fmt: skip
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.artifact import check_destination
@@ -223,6 +243,8 @@ def cv(
     sets: Sets = None,
     rounds: Rounds = None,
     metric: MetricName = None,
+    gain: Gain = None,
+    discount: Discount = None,
     early_stopping: EarlyStopping = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -236,8 +258,8 @@ def cv(
     """Cross-validate by query: each fold is tested once, and the fold before it stops the training."""
     settings = training_config(
         config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
-        rounds=rounds, metric=metric, early_stopping=early_stopping, seed=seed, threads=threads,
-        missing=missing,
+        rounds=rounds, metric=metric, gain=gain, discount=discount, early_stopping=early_stopping, seed=seed,
+        threads=threads, missing=missing,
     )  # fmt: skip
     _warm_up(settings)
     from ranking.crossvalidation import cross_validate, folds_from

@@ -14,7 +14,9 @@ from ranking.cli.console import DataFiles, Json, Regroup, end_progress, load, sa
 from ranking.cli.train import (
     Backend,
     ConfigFile,
+    Discount,
     EarlyStopping,
+    Gain,
     MetricName,
     MissingPolicy,
     Preset,
@@ -63,6 +65,8 @@ def tune(
     sets: Sets = None,
     rounds: Rounds = None,
     metric: MetricName = None,
+    gain: Gain = None,
+    discount: Discount = None,
     early_stopping: EarlyStopping = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -78,8 +82,8 @@ def tune(
     --config fixes is not searched.
     """
     start = training_config(
-        config, sets, backend=backend, preset=preset, rounds=rounds, metric=metric,
-        early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
+        config, sets, backend=backend, preset=preset, rounds=rounds, metric=metric, gain=gain,
+        discount=discount, early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
         objective=None if objective is None else objective.split(",")[0],
     )  # fmt: skip
     seconds = None if budget is None else _seconds(budget)

@@ -9,14 +9,17 @@ evaluator     a metric made ready for one data set, to be called many times
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ranking.dataset import Float64, RankingDataset
 from ranking.errors import UsageError, unknown_name
-from ranking.metrics.conventions import DISCOUNTS, GAINS, discounts, gain
+from ranking.metrics.conventions import DISCOUNTS, GAINS, Rule, discounts, gain
 from ranking.metrics.definitions import ALIASES, METRICS
-from ranking.metrics.evaluator import EMPTY, Evaluator
+from ranking.metrics.evaluator import EMPTY, Evaluator, document_worths
 
 __all__ = ["DISCOUNTS", "EMPTY", "GAINS", "METRICS", "TIES", "Evaluator", "Metric", "discounts", "gain"]
 
@@ -35,8 +38,8 @@ class Metric:
 
     name      ndcg, dcg, map, mrr, err, precision, recall, hit_rate
     k         the last rank that counts, None for the whole list; precision, recall and hit_rate need one
-    gain      of ndcg and dcg: "exponential" 2^y - 1, "linear" y
-    discount  of ndcg and dcg: "log2" 1/log2(1 + rank), "reciprocal" 1/rank
+    gain      of ndcg and dcg: "exponential" 2^y - 1, "linear" y, a table by label, or a function
+    discount  of ndcg and dcg: "log2" 1/log2(1 + rank), "reciprocal" 1/rank, a table by rank, or a function
     empty     what a query without a relevant document (label > 0) counts: "zero", "one", "skip"
     ties      how equal scores are ranked: "average" (the expected value over their orders), "file",
               "pessimistic" (ascending label), "trec" (document id descending)
@@ -48,21 +51,25 @@ class Metric:
 
     name: str
     k: int | None = None
-    gain: str = "exponential"
-    discount: str = "log2"
+    gain: Rule = "exponential"
+    discount: Rule = "log2"
     empty: str = "zero"
     ties: str = "average"
 
     def __post_init__(self) -> None:
         for kind, name, known in (
             ("metric", self.name, METRICS),
-            ("gain", self.gain, GAINS),
-            ("discount", self.discount, DISCOUNTS),
             ("rule for empty queries", self.empty, EMPTY),
             ("rule for ties", self.ties, TIES),
         ):
             if name not in known:
                 raise unknown_name(kind, name, known)
+        for part in ("gain", "discount"):
+            table = getattr(self, part)
+            if isinstance(table, Sequence) and not isinstance(table, str):
+                object.__setattr__(self, part, tuple(table))
+        gain(np.zeros(1), self.gain)
+        discounts(1, self.discount)
         if self.k is None:
             if METRICS[self.name].needs_cutoff:
                 raise UsageError(f"{self.name} needs a cutoff: write {self.name}@10, for instance")
@@ -70,7 +77,7 @@ class Metric:
             raise UsageError(f"the cutoff of {self.name} must be a whole number from 1, got {self.k!r}")
 
     @classmethod
-    def parse(cls, text: str, **conventions: str) -> Metric:
+    def parse(cls, text: str, **conventions: Any) -> Metric:
         """The metric of a name such as "ndcg@10", "map", "P@5", "RR" or "ndcg_cut_10".
 
         Spellings of ir_measures and trec_eval are taken too, in any case; they set no conventions: gain,
@@ -97,6 +104,10 @@ class Metric:
     def __str__(self) -> str:
         return self.name if self.k is None else f"{self.name}@{self.k}"
 
+    def check(self, dataset: RankingDataset) -> None:
+        """Raise DataError for labels the metric cannot take."""
+        document_worths(self, dataset)
+
     def evaluator(self, dataset: RankingDataset) -> Evaluator:
         """The metric made ready for many evaluations on one data set: `evaluator(scores)` is the mean.
 
@@ -122,7 +133,7 @@ class Metric:
         """What the number means, for a report: the choices made, and the rules that are fixed."""
         stated: dict[str, Any] = {"metric": str(self), "name": self.name, "k": self.k}
         if METRICS[self.name].worth == "gain":
-            stated |= {"gain": self.gain, "discount": self.discount}
+            stated |= {"gain": _stated(self.gain), "discount": _stated(self.discount)}
         if self.name == "err":
             stated["err_max_grade"] = "4, or the largest label where one is larger"
         return stated | {
@@ -131,3 +142,10 @@ class Metric:
             "ties": self.ties,
             "mean": "over queries, by query weight where given",
         }
+
+
+def _stated(rule: Rule) -> Any:
+    """A rule as a report has it: its name, or its numbers."""
+    if isinstance(rule, str):
+        return rule
+    return getattr(rule, "__name__", repr(rule)) if callable(rule) else list(rule)

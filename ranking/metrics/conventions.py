@@ -25,7 +25,7 @@ def _exponential(labels: Float64) -> Float64:
         raise DataError(
             f"document {too_large[0]} (from 0) has label {labels[too_large[0]]:g}, and exponential gain "
             f"(2^label - 1) takes labels up to {_LARGEST_EXPONENT}: "
-            "choose the linear gain, or map the labels to a smaller scale"
+            "choose the linear gain (--gain linear), or map the labels to a smaller scale"
         )
     gains: Float64 = np.exp2(labels) - 1.0
     return gains
@@ -49,6 +49,18 @@ DISCOUNTS: dict[str, Callable[[Float64], Float64]] = {
 Rule = str | Sequence[float] | Callable[[Any], Any]
 """A gain or a discount: its name, a table, or a function of the array of labels or ranks; a function of the
 user's own file is named `file.py:function`."""
+
+
+def written(text: str) -> Rule:
+    """The rule of a flag: numbers with commas between are a table, anything else is a name.
+
+    >>> written("linear"), written("0,1,3.5")
+    ('linear', [0.0, 1.0, 3.5])
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
 
 
 def gain(labels: npt.NDArray[Any], rule: Rule) -> Float64:
@@ -127,12 +139,26 @@ def relevance(labels: npt.NDArray[Any]) -> Float64:
     return (labels > 0).astype(np.float64)
 
 
+def takes_stop_probabilities(labels: npt.NDArray[Any]) -> bool:
+    """Are these labels small enough for ERR?"""
+    return float(labels.max(initial=0.0)) <= _LARGEST_EXPONENT
+
+
 def stop_probabilities(labels: npt.NDArray[Any]) -> Float64:
     """ERR's chance that a reader stops at a document: (2^y - 1) / 2^g, float64 [documents].
 
     The largest grade g is 4, as in gdeval, or the largest label where one is larger.
     Chapelle et al., "Expected reciprocal rank for graded relevance", CIKM 2009.
+
+    Raises DataError for labels above 31: no choice of gain reaches them.
     """
+    if not takes_stop_probabilities(labels):
+        row = int(np.argmax(labels))
+        raise DataError(
+            f"document {row} (from 0) has label {labels[row]:g}, and ERR takes labels up to "
+            f"{_LARGEST_EXPONENT}, whatever the gain: its reader stops by chances of 2^label - 1; "
+            "choose another metric, such as ndcg with the linear gain, or map the labels to a smaller scale"
+        )
     largest = max(_GDEVAL_MAX_GRADE, float(labels.max(initial=0.0)))
     chances: Float64 = gain(labels, "exponential") / np.exp2(largest)
     return chances

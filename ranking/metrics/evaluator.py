@@ -46,7 +46,7 @@ class Evaluator:
         definition = METRICS[metric.name]
         rows = _tie_order(metric.ties, dataset)
         offsets = np.array(dataset.offsets)
-        worth = _worth(definition, metric, dataset)
+        worth = document_worths(metric, dataset)
         worth = worth if rows is None else worth[rows]
         longest = int(dataset.sizes.max(initial=0))
         weights = _weights(definition, metric, min(metric.k or longest, longest))
@@ -117,7 +117,12 @@ class Evaluator:
         return f": they end in query {self.dataset.query_of(len(scores))!r}"
 
 
-def _worth(definition: Definition, metric: Metric, dataset: RankingDataset) -> Float64:
+def document_worths(metric: Metric, dataset: RankingDataset) -> Float64:
+    """What each document is worth to this metric, float64 [documents].
+
+    Raises DataError for labels the metric cannot take.
+    """
+    definition = METRICS[metric.name]
     if definition.worth == "gain":
         return gain(dataset.labels, metric.gain)
     return (

@@ -76,6 +76,7 @@ def tune(
     """
     if trials is None and seconds is None:
         raise UsageError("give the search an end: a number of trials, or a time")
+    Metric.parse(space.start.metric, **space.start.conventions).check(folds.dataset)
     budget = _Budget(trials, seconds, time.monotonic())
     out.mkdir(parents=True, exist_ok=True)
     optuna, file = library(), study_file or out / "study.db"
@@ -167,7 +168,7 @@ def _best(study: Any) -> float:
 
 def _measured(config: TrainConfig, folds: Folds, fold: int) -> tuple[Float64, int]:
     """(the metric of each query of the fold, trees kept)."""
-    metric = Metric.parse(config.metric, empty=config.empty, ties=config.ties)
+    metric = Metric.parse(config.metric, **config.conventions)
     rest, valid, tested = folds.split(fold)
     ranker = fit(config, rest, valid)
     return metric.per_query(score_dataset(ranker, tested), tested), ranker.rounds

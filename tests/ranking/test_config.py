@@ -218,3 +218,60 @@ def test_the_resolved_run_spells_out_every_parameter_of_the_objective() -> None:
 )
 def test_builtin_names_an_objective_of_the_booster(objective: str, builtin: str | None) -> None:
     assert TrainConfig(objective=objective).builtin == builtin
+
+
+# --- Gain and discount ------------------------------------------------------------------------------
+
+
+def test_the_run_s_gain_and_discount_reach_metrics_and_objective(tmp_path: Path) -> None:
+    for config in (
+        TrainConfig(gain="linear", discount="reciprocal"),
+        TrainConfig.load(sets=["gain=linear", "discount=reciprocal"]),
+        TrainConfig.load(toml(tmp_path, 'gain = "linear"\ndiscount = "reciprocal"')),
+    ):
+        worths = {"gain": "linear", "discount": "reciprocal"}
+        assert config.conventions == {**worths, "empty": "zero", "ties": "average"}
+        assert config.resolved()["objective"].items() >= worths.items()
+        assert config.remarks() == []
+
+
+def test_without_them_metrics_take_the_usual_and_objectives_their_own() -> None:
+    assert TrainConfig().conventions["gain"] == "exponential"
+    assert TrainConfig(objective="softmax").resolved()["objective"]["gain"] == "linear"
+    assert (
+        TrainConfig(objective="softmax", gain="exponential").resolved()["objective"]["gain"] == "exponential"
+    )
+    assert TrainConfig(objective="ranknet", gain="linear").conventions["gain"] == "linear"
+
+
+def test_a_gain_may_be_a_table() -> None:
+    for sets in (["gain=0,1,5"], ["gain=0,1,5", "objective.gain=0,1,5"]):
+        config = TrainConfig.load(sets=sets)
+        assert config.conventions["gain"] == config.resolved()["objective"]["gain"] == [0, 1, 5]
+    assert TrainConfig(gain=(0, 1, 5)) == TrainConfig(gain=[0, 1, 5])
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["gain=lin"], r"unknown gain 'lin'; did you mean 'linear'\?"),
+        (["gain=5"], "gain must be a name, numbers, or FILE.py:FUNCTION"),
+        (["discount=1,2"], "must not rise with the rank"),
+        (["gain=linear", "objective.gain=exponential"], "objective.gain=exponential contradicts gain=linear"),
+        (
+            ["discount=log2", "objective.discount=1,0.5"],
+            r"objective.discount=\[1, 0.5\] contradicts discount",
+        ),
+    ],
+)
+def test_a_gain_that_cannot_be_is_refused(sets: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainConfig.load(sets=sets)
+
+
+def test_an_objective_of_another_gain_than_the_metrics_is_remarked_on() -> None:
+    remarks = TrainConfig(objective_parameters={"gain": "linear"}).remarks()
+    assert remarks == [
+        "the objective learns with gain=linear, the metrics are measured with gain=exponential: "
+        "--gain linear sets both"
+    ]

@@ -11,11 +11,14 @@ import pytest
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError
 from ranking.evaluation import (
+    DEFAULT_METRICS,
     FeatureBaseline,
     best_feature,
     compare_evaluations,
     comparison_json,
+    default_metrics,
     evaluate_scores,
+    left_out,
     score_dataset,
 )
 from ranking.metrics import Metric
@@ -138,3 +141,11 @@ def test_columns_in_another_order_than_the_model_s_are_refused() -> None:
     swapped = replace(lists(), feature_names=["age", "bm25", "clicks", "length"])
     with pytest.raises(DataError, match="feature 1 of the data is 'age' where 'bm25' is expected"):
         score_dataset(named, swapped)
+
+
+def test_err_is_no_default_where_labels_pass_it() -> None:
+    small, large = lists(), replace(lists(), labels=lists().labels * 20)
+    assert default_metrics(small) == DEFAULT_METRICS
+    assert default_metrics(small, large) == ("ndcg@10", "ndcg@5", "map", "mrr@10", "precision@5")
+    assert left_out(default_metrics(large)) == ["err@10 is left out: it takes labels up to 31"]
+    assert left_out(DEFAULT_METRICS) == []

@@ -201,3 +201,15 @@ def test_parquet_columns_in_another_order_are_refused(cli: Cli, tmp_path: Path) 
     ran = cli("predict", folder, tmp_path / "data.parquet")
     assert (ran.code, ran.out) == (4, "")
     assert "feature 1 of the data is 'length' where 'bm25' is expected" in ran.err
+
+
+def test_two_models_are_measured_alike_and_the_other_s_conventions_are_said(
+    cli: Cli, tmp_path: Path, model: Path, judged: Path
+) -> None:
+    linear = train(quick(gain="linear", rounds=3), lists(), None, tmp_path / "linear").folder
+    ran = cli("evaluate", linear, judged, "--against", model, "--metric", "ndcg@10", "--json")
+    assert ran.json["conventions"]["gain"] == "linear"
+    assert f"note: {model} was measured with gain=exponential; here both are with gain=linear" in ran.err
+    alone = cli("evaluate", model, judged, "--gain", "linear", "--metric", "ndcg@10", "--json").json
+    compared = ran.json["comparison"]["metrics"]["ndcg@10"]["difference"]
+    assert compared == pytest.approx(ran.json["metrics"]["ndcg@10"] - alone["metrics"]["ndcg@10"], abs=1e-12)

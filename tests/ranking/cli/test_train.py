@@ -11,6 +11,7 @@ import pytest
 
 from ranking.clicks import simulate_clicks
 from ranking.letor import read_letor
+from ranking.metrics import Metric
 from ranking.presets import PRESETS
 from ranking.rankers import load_ranker
 from ranking.tables import write_parquet
@@ -226,3 +227,114 @@ def test_cv_refuses_two_folds(cli: Cli, judged: Path) -> None:
 
 
 assert ROUNDS > 3, "FEW is fewer than usual"
+
+
+# --- Labels to 100 ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> tuple[Path, Path]:
+    """Lists to train and to hold out, labelled 0, 33, 66, 100."""
+    found = []
+    for seed in (0, 1):
+        data = lists(seed=seed)
+        labels = np.floor(data.labels / data.labels.max() * 100).astype(np.float32)
+        found.append(letor(tmp_path / f"wide{seed}.txt", replace(data, labels=labels)))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize(
+    ("backend", "objective"),
+    [(b, o) for b in BACKENDS for o in ("lambdarank", "builtin")] + [("lightgbm", "ranknet")],
+)
+def test_labels_to_100_train_and_are_measured_with_the_linear_gain(
+    cli: Cli, tmp_path: Path, wide: tuple[Path, Path], backend: str, objective: str
+) -> None:
+    """From training over report and manifest to `evaluate`, which takes the model's own gain."""
+    out, (file, held) = tmp_path / "model", wide
+    run = ["--valid", held, "--gain", "linear", *flags(quick(backend, rounds=3, objective=objective))]
+    found = cli("train", file, "--out", out, "--json", *run).json
+    assert found["notes"] == ["err@10 is left out: it takes labels up to 31"]
+    data = read_letor(held)
+    scores = load_ranker(out, probe=False).score(data.features)
+    linear = Metric.parse("ndcg@10", gain="linear").mean(scores, data)
+    assert found["metrics"]["valid"]["ndcg@10"] == linear
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["conventions"]["gain"] == manifest["config"]["gain"] == "linear"
+    if objective == "lambdarank":
+        assert manifest["objective"]["gain"] == "linear"
+    assert "gain = linear" in (out / "report.html").read_text()
+    measured = cli("evaluate", out, held, "--json")
+    assert measured.json["metrics"] == found["metrics"]["valid"]
+    assert f"note: gain=linear, as {out} was trained and measured; flags choose others" in measured.err
+    assert cli("evaluate", out, held, "--gain", "linear").code == 0
+    exponential = cli("evaluate", out, held, "--gain", "exponential")
+    assert (exponential.code, "choose the linear gain (--gain linear)" in exponential.err) == (4, True)
+
+
+def test_the_linear_gain_trains_other_trees(cli: Cli, tmp_path: Path) -> None:
+    """On labels that both gains take; for the boosters' own objectives too."""
+    file = letor(tmp_path / "t.txt")
+    for backend in BACKENDS:
+        for objective in ("lambdarank", "builtin"):
+            run = ["train", file, *flags(quick(backend, rounds=3, objective=objective)), "--out"]
+            models = []
+            for gain in ("exponential", "linear"):
+                out = tmp_path / f"{backend}-{objective}-{gain}"
+                assert cli(*run, out, "--gain", gain).code == 0
+                models.append(load_ranker(out, probe=False).score(lists().features))
+            assert (models[0] != models[1]).any(), (backend, objective)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 4, "choose the linear gain (--gain linear)"),
+        (["--set", "objective.gain=linear"], 4, "choose the linear gain (--gain linear)"),
+        (["--objective", "ranknet"], 4, "choose the linear gain (--gain linear)"),
+        (["--gain", "linear", "--metric", "err@10"], 4, "choose another metric"),
+        (["--gain", "linear", "--objective", "lambdarank_err"], 4, "choose another metric"),
+        (["--gain", "linear", "--set", "objective.gain=exponential"], 2, "contradicts gain=linear"),
+        (["--discount", "reciprocal", "--gain", "linear", "--objective", "builtin"], 2, "discounts by log2"),
+        (["--gain", "0,1,5"], 4, "the gain is a table for the labels 0..2"),
+    ],
+)
+def test_a_gain_that_cannot_work_is_said_before_training(
+    cli: Cli,
+    tmp_path: Path,
+    wide: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.setattr("ranking.watch.RunWatch.__call__", lambda *_: pytest.fail("trained"))
+    ran = cli("train", wide[0], "--out", tmp_path / "model", "--set", "booster.min_data_in_leaf=5", *words)
+    assert (ran.code, ran.out) == (code, "")
+    assert message in ran.err
+    assert not (tmp_path / "model").exists()
+
+
+def test_labels_to_100_are_cross_validated_with_the_linear_gain(
+    cli: Cli, tmp_path: Path, wide: tuple[Path, Path]
+) -> None:
+    run = ["cv", wide[0], "--folds", "3", *FEW, "--json"]
+    found = cli(*run, "--gain", "linear").json
+    assert found["conventions"]["gain"] == "linear"
+    assert "err@10" not in found["metrics"]
+    refused = cli(*run)
+    assert (refused.code, "--gain linear" in refused.err) == (4, True)
+
+
+def test_a_gain_of_own_code_is_not_run_because_a_manifest_names_it(
+    cli: Cli, tmp_path: Path, judged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gains.py").write_text("def mine(labels):\n    return labels * 2\n")
+    assert cli("train", judged, "--out", "model", "--gain", "gains.py:mine", *FEW).code == 0
+    ran = cli("evaluate", "model", judged)
+    assert ran.code == 2
+    assert "give --gain gains.py:mine to run that file here" in ran.err
+    found = cli("evaluate", "model", judged, "--gain", "gains.py:mine", "--metric", "ndcg@10", "--json").json
+    linear = cli("evaluate", "model", judged, "--gain", "linear", "--metric", "ndcg@10", "--json").json
+    assert found["metrics"]["ndcg@10"] == pytest.approx(linear["metrics"]["ndcg@10"], abs=1e-12)

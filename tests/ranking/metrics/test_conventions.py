@@ -9,7 +9,7 @@ import pytest
 
 from ranking.errors import DataError, UsageError
 from ranking.metrics import DISCOUNTS, GAINS, discounts, gain
-from ranking.metrics.conventions import relevance, stop_probabilities
+from ranking.metrics.conventions import relevance, stop_probabilities, written
 
 
 def test_exponential_gain_is_a_power_of_two_less_one() -> None:
@@ -29,7 +29,9 @@ def test_linear_gain_is_the_label_and_takes_any() -> None:
 
 def test_exponential_gain_refuses_labels_above_31_and_names_the_linear_one() -> None:
     """The message tells the document, its label and both ways out."""
-    with pytest.raises(DataError, match=r"document 1 .* label 32.* up to 31: choose the linear gain, or map"):
+    with pytest.raises(
+        DataError, match=r"document 1 .* label 32.* up to 31: choose the linear gain .*, or map"
+    ):
         gain(np.array([3, 32], np.float32), "exponential")
 
 
@@ -73,3 +75,16 @@ def test_stop_probability_takes_four_as_largest_grade_unless_a_label_is_larger()
     """(2^y - 1)/2^4 as gdeval, /2^5 where a label is 5."""
     assert stop_probabilities(np.array([0, 1, 4], np.float32)).tolist() == [0, 1 / 16, 15 / 16]
     assert stop_probabilities(np.array([0, 1, 5], np.float32)).tolist() == [0, 1 / 32, 31 / 32]
+
+
+def test_stop_probabilities_refuse_labels_above_31_without_advising_a_gain_they_do_not_read() -> None:
+    with pytest.raises(DataError, match=r"document 1 .* label 32.* whatever the gain.*another metric"):
+        stop_probabilities(np.array([3, 32], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("linear", "linear"), ("0,1,3.5", [0.0, 1.0, 3.5]), ("gains.py:mine", "gains.py:mine"), ("", "")],
+)
+def test_a_flag_writes_a_name_or_a_table(text: str, rule: object) -> None:
+    assert written(text) == rule

@@ -256,3 +256,25 @@ def test_conventions_state_what_the_number_means() -> None:
     }
     assert "gain" not in Metric("map").conventions()
     assert Metric("err").conventions()["err_max_grade"] == "4, or the largest label where one is larger"
+
+
+def test_a_gain_and_a_discount_may_be_tables_or_functions() -> None:
+    """Labels 2, 0, 1 in this order, worth 10, 0, 1; ranks worth 1, 1/2, 1/4: (10 + 1/4) / (10 + 1/2)."""
+    data, scores = dataset([2, 0, 1]), np.array([3.0, 2.0, 1.0])
+    tables = Metric("ndcg", gain=[0, 1, 10], discount=[1, 0.5, 0.25])
+    functions = Metric("ndcg", gain=lambda y: y * (4 * y - 3), discount=lambda r: 0.5 ** (r - 1))
+    for metric in (tables, functions):
+        assert metric.mean(scores, data) == pytest.approx(10.25 / 10.5, abs=1e-12)
+    assert tables.conventions()["gain"] == [0, 1, 10]
+    assert tables == Metric("ndcg", gain=(0, 1, 10), discount=(1, 0.5, 0.25))
+    with pytest.raises(UsageError, match="must not rise with the rank"):
+        Metric("ndcg", discount=[0.5, 1])
+
+
+def test_check_refuses_labels_the_metric_cannot_take() -> None:
+    data = dataset([0, 100])
+    for fine in (Metric("ndcg", gain="linear"), Metric("map")):
+        fine.check(data)
+    for name, message in (("ndcg", "linear gain"), ("err", "another metric")):
+        with pytest.raises(DataError, match=message):
+            Metric(name).check(data)
