@@ -15,24 +15,6 @@ if TYPE_CHECKING:
     # The objective is handed in: opening a model to score with it needs no compiled kernels.
     from ranking.objectives import Objective
 
-_OURS = {
-    "objective": "--objective",
-    "num_iterations": "--rounds",
-    "num_threads": "--threads",
-    "nthread": "--threads",
-    "n_jobs": "--threads",
-    "seed": "--seed",
-    "random_state": "--seed",
-    "metric": "--metric",
-    "eval_metric": "--metric",
-    "early_stopping_round": "--early-stopping",
-    "label_gain": "--gain",
-    "ndcg_exp_gain": "--gain",
-}
-
-
-_FIXED = {"base_score", "deterministic", "disable_default_eval_metric", "verbosity"}
-
 
 class Watch(Protocol):
     """Called after every round; returns True to stop.
@@ -68,17 +50,6 @@ class Job:
     """the run's, for one of the booster's own objectives that knows such a thing; None leaves its own"""
     query_fraction: float = 1.0
     """share of the queries, drawn for each round, that an objective of ours gives a gradient"""
-
-
-def refuse_ours(booster: Mapping[str, Any]) -> None:
-    """Booster parameters that a flag of ours decides."""
-    for name in booster:
-        if name in _OURS:
-            raise UsageError(f"booster.{name} is set by {_OURS[name]}: use that instead")
-        if name in _FIXED:
-            raise UsageError(
-                f"booster.{name} is fixed, so that runs can be repeated and compared: leave it out"
-            )
 
 
 def check_discount(job: Job) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, check_discount, refuse_ours, watched_gradients
+from ranking.boosting.job import Job, check_discount, watched_gradients
+from ranking.boosting.refused import check_width, refuse
+from ranking.boosting.trial import SEVERAL, quiet, reason_of, rows_of, try_out
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError, unknown_name
 from ranking.metrics import gain
@@ -22,6 +25,8 @@ BUILTIN = "lambdarank"
 """LightGBM's own LambdaMART."""
 
 DEFAULTS: dict[str, Any] = {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255}
+
+_SEVERAL_OUTPUTS = ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr")
 
 _DOCUMENT_LIMIT = 10_000
 _LABEL_LIMIT = 30
@@ -78,7 +83,8 @@ def canonical(booster: Mapping[str, Any]) -> dict[str, Any]:
 def parameters(job: Job) -> dict[str, Any]:
     """The full parameter set of a run, checked."""
     own = canonical(job.booster)
-    refuse_ours(own)
+    refuse(own, job.objective if isinstance(job.objective, str) else None)
+    check_width(own, job.train.feature_count)
     if isinstance(job.objective, str):
         _check_builtin(job)
     elif str(own.get("bagging_by_query", False)).lower() in ("true", "1"):
@@ -94,6 +100,7 @@ def parameters(job: Job) -> dict[str, Any]:
     if own.get("boosting") in ("rf", "random_forest") and not isinstance(job.objective, str):
         raise UsageError("booster.boosting=rf takes no custom gradients in LightGBM: use gbdt or dart")
     settings = canonical(DEFAULTS) | own
+    _try_out(job, own)
     # Choosing between row- and column-wise histograms by timing would change sums from run to run.
     if not settings.get("force_col_wise"):
         settings["force_row_wise"] = True
@@ -108,6 +115,38 @@ def parameters(job: Job) -> dict[str, Any]:
             "deterministic": True,
         }
     )
+
+
+def _try_out(job: Job, own: Mapping[str, Any]) -> None:
+    """Train one tree on a few rows, and say which parameter LightGBM cannot work with."""
+    objective: Any = job.objective if isinstance(job.objective, str) else None
+    if objective in _SEVERAL_OUTPUTS:
+        raise UsageError(f"builtin:{objective} gives several scores a document, and a ranker has one")
+    try_out("LightGBM", own, objective, partial(_trial, job), "lambdarank, rank_xendcg and others")
+
+
+def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | None:
+    """Why LightGBM cannot grow a tree with these parameters; None where it can."""
+    import lightgbm
+
+    features, labels = rows_of(job.train.feature_count)
+    settings = canonical(DEFAULTS) | given | {
+        # So that a tree of the data needs as many documents as it likes.
+        "feature_pre_filter": False,
+        "metric": "None", "verbosity": -1, "num_threads": 1, "deterministic": True,
+    }  # fmt: skip
+    data = lightgbm.Dataset(
+        features, labels, group=np.full(len(labels) // 2, 2), params=dict(settings), free_raw_data=False
+    )
+    settings["objective"] = objective or (lambda scores, _: (scores - labels, np.ones(len(labels))))
+    try:
+        with quiet():
+            model = lightgbm.train(settings, data, 1)
+            if model.num_model_per_iteration() > 1:
+                return SEVERAL
+    except Exception as error:  # whatever its bindings raise over a value
+        return reason_of(error)
+    return None
 
 
 def _worths(job: Job) -> dict[str, Any]:
@@ -154,6 +193,7 @@ def boost(job: Job) -> bytes:
     valid = None
     if job.valid is not None:
         valid = train.create_valid(job.valid.features, job.valid.labels)
+    _check_usable(train.construct(), job, settings)
     held_out: list[Any] = [None]
 
     def keep_scores(scores: Any, _: Any) -> tuple[str, float, bool]:
@@ -179,10 +219,7 @@ def boost(job: Job) -> bytes:
             keep_training_booster=True,
         )
     except lightgbm.basic.LightGBMError as error:
-        raise DataError(
-            f"LightGBM cannot train on this data: {error}; where it finds no usable feature, "
-            "there may be fewer documents than booster.min_data_in_leaf, or every feature is constant"
-        ) from error
+        raise DataError(f"LightGBM cannot train on this data: {reason_of(error)}") from error
     return _bytes(model, job.rounds)
 
 
@@ -218,6 +255,17 @@ def _dataset(data: RankingDataset, settings: Mapping[str, Any], *, grouped: bool
         weight=weights,
         params={key: value for key, value in settings.items() if key != "objective"},
         free_raw_data=False,
+    )
+
+
+def _check_usable(binned: Any, job: Job, settings: Mapping[str, Any]) -> None:
+    """Refuse data of which no feature is left, which LightGBM meets with a failed check of its own."""
+    if any(binned.feature_num_bin(feature) > 1 for feature in range(job.train.feature_count)):
+        return
+    raise DataError(
+        f"LightGBM finds no feature to split the {job.train.document_count} documents by: each is constant, "
+        f"or has no split with booster.min_data_in_leaf={settings['min_data_in_leaf']} documents on both "
+        "sides (lower it for little data)"
     )
 
 

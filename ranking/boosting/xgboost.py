@@ -6,14 +6,18 @@ default metric that is not ours, and gradients that must be columns.
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ranking.boosting.job import Job, check_discount, refuse_ours, watched_gradients
+from ranking.boosting.job import Job, check_discount, watched_gradients
+from ranking.boosting.refused import check_width, refuse
+from ranking.boosting.trial import SEVERAL, reason_of, rows_of, try_out
 from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 
@@ -56,18 +60,15 @@ def rescales(booster: Mapping[str, Any]) -> bool:
 
 def parameters(job: Job) -> dict[str, Any]:
     """The full parameter set of a run, checked."""
-    refuse_ours(job.booster)
     own = {_ALIASES.get(name, name): value for name, value in job.booster.items()}
+    refuse(own, job.objective if isinstance(job.objective, str) else None)
+    check_width(own, job.train.feature_count)
+    own = {name: _as_text(name, value) for name, value in own.items()}
     for name, usable in (("booster", ("gbtree", "dart")), ("tree_method", ("hist",))):
         if own.get(name, usable[0]) not in usable:
             raise UsageError(f"booster.{name} must be {' or '.join(usable)} here, got {own[name]!r}")
     settings = DEFAULTS | own | _worths(job)
-    unused = _unused(settings | ({"objective": job.objective} if isinstance(job.objective, str) else {}))
-    if unused:
-        raise UsageError(
-            f"XGBoost does not use booster.{unused[0]} with these settings (it would ignore it silently): "
-            "check its spelling, or leave it out"
-        )
+    _try_out(job, own)
     return settings | {
         "nthread": job.threads,
         "seed": job.seed,
@@ -93,24 +94,47 @@ def _worths(job: Job) -> dict[str, Any]:
     return {"ndcg_exp_gain": job.gain == "exponential"}
 
 
-def _unused(settings: Mapping[str, Any]) -> list[str]:
-    """Names XGBoost says it does not use, asked with one round on four rows."""
+def _as_text(name: str, value: Any) -> Any:
+    """Constraints written as lists in the form XGBoost reads, whose bindings take lists of names alone."""
+    if name == "monotone_constraints" and isinstance(value, str | list | tuple):
+        text = value if isinstance(value, str) else ",".join(map(str, value))
+        return f"({text.strip('()')})"
+    if name == "interaction_constraints" and isinstance(value, str | list | tuple):
+        text = value if isinstance(value, str) else json.dumps(value)
+        return text if text.startswith("[[") else f"[{text}]"
+    return value
+
+
+def _try_out(job: Job, own: Mapping[str, Any]) -> None:
+    """Train one tree on a few rows, and say which parameter XGBoost cannot work with, or would ignore."""
+    objective = job.objective if isinstance(job.objective, str) else None
+    if objective is not None and objective.startswith("multi:"):
+        raise UsageError(f"builtin:{objective} gives several scores a document, and a ranker has one")
+    try_out("XGBoost", own, objective, partial(_trial, job), "rank:ndcg, rank:pairwise and others")
+
+
+def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | None:
+    """Why XGBoost cannot grow a tree with these parameters, or does not use one; None where all is well."""
     import xgboost
 
-    data = xgboost.DMatrix(
-        np.arange(4, dtype=np.float32)[:, None], np.array([0, 1, 0, 1], np.float32), qid=[0, 0, 1, 1]
-    )
+    features, labels = rows_of(job.train.feature_count)
+    settings = DEFAULTS | given | {"nthread": 1, "verbosity": 1}
+    if not isinstance(settings["max_bin"], int):
+        return "a whole number is expected"
+    own = {} if objective is None else {"objective": objective}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            xgboost.train({**settings, "nthread": 1, "verbosity": 1}, data, 1)
-        except xgboost.core.XGBoostError as error:
-            raise UsageError(
-                f"XGBoost refuses these booster parameters: {str(error).splitlines()[-1]}"
-            ) from error
-    said = " ".join(str(w.message) for w in caught)
-    named = re.search(r"Parameters: \{(.*?)\} are not used", said)
-    return re.findall(r'"([^"]+)"', named.group(1)) if named else []
+            data = xgboost.QuantileDMatrix(features, labels, max_bin=settings["max_bin"], nthread=1)
+            data.set_group(np.full(len(labels) // 2, 2))
+            model = xgboost.train({**settings, **own}, data, 1)
+            if model.predict(data, output_margin=True).ndim > 1:
+                return SEVERAL
+        except Exception as error:  # whatever its bindings raise over a value
+            return reason_of(error)
+    if any(re.search(r"Parameters: \{.*\} are not used", str(warning.message)) for warning in caught):
+        return "it does not use it with these settings and would ignore it silently: check its spelling"
+    return None
 
 
 def boost(job: Job) -> bytes:
@@ -163,8 +187,7 @@ def boost(job: Job) -> bytes:
             verbose_eval=False,
         )
     except xgboost.core.XGBoostError as error:
-        reason = next(line for line in str(error).splitlines() if line.strip())
-        raise DataError(f"XGBoost cannot train on this data with these parameters: {reason}") from error
+        raise DataError(f"XGBoost cannot train on this data: {reason_of(error)}") from error
     return bytes(model.save_raw("ubj"))
 
 

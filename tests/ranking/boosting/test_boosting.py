@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from ranking.boosting import BUILTIN, Job, boost, stateful
 from ranking.boosting.job import watched_gradients
+from ranking.boosting.refused import refuse
 from ranking.errors import DataError, UsageError
 from ranking.metrics import Metric
 from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
@@ -302,7 +304,7 @@ def test_labels_that_never_differ_are_refused(backend: str) -> None:
 
 
 def test_too_little_data_for_lightgbm_is_said_in_words() -> None:
-    with pytest.raises(DataError, match="LightGBM cannot train on this data"):
+    with pytest.raises(DataError, match=r"no feature to split the 3 documents by: .*min_data_in_leaf=5"):
         boost("lightgbm", job("lightgbm", one_list([0.0, 1.0, 2.0]), OBJECTIVES["lambdarank"]))
 
 
@@ -322,8 +324,8 @@ def test_random_forests_are_refused_by_name(lists: Any) -> None:
     ("backend", "booster", "message"),
     [
         ("lightgbm", {"num_leavs": 7}, "unknown LightGBM parameter 'num_leavs'; did you mean 'num_leaves'"),
-        ("xgboost", {"max_leavs": 7}, "XGBoost does not use booster.max_leavs"),
-        ("xgboost", {"max_depth": "deep"}, "XGBoost refuses these booster parameters"),
+        ("xgboost", {"max_leavs": 7}, "XGBoost refuses booster.max_leavs=7: it does not use it"),
+        ("xgboost", {"max_depth": "deep"}, "XGBoost refuses booster.max_depth='deep': Invalid"),
         ("lightgbm", {"n_estimators": 7}, "set by --rounds"),
         ("xgboost", {"eval_metric": "ndcg"}, "set by --metric"),
         ("xgboost", {"base_score": 0.5}, "base_score is fixed"),
@@ -405,3 +407,169 @@ def test_query_weights_reach_both_paths(backend: str, lists: Any) -> None:
     one = scores_of(backend, boost(backend, job(backend, weighted, OBJECTIVES["lambdarank"], 3)), lists)
     plain = scores_of(backend, boost(backend, job(backend, lists, OBJECTIVES["lambdarank"], 3)), lists)
     assert np.abs(one - plain).max() > 1e-3
+
+
+# --- Parameters tried before the training -----------------------------------------------------------
+
+
+def refused(backend: str, booster: dict[str, Any], objective: Any, data: Any) -> str:
+    """The words of the refusal, which comes before the first round."""
+    watch = Silent()
+    with pytest.raises(UsageError) as error:
+        boost(backend, job(backend, data, objective, booster=booster, watch=watch))
+    assert watch.rounds == []
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("backend", "booster", "message"),
+    [
+        ("lightgbm", {"learning_rate": -1}, "LightGBM refuses booster.learning_rate=-1: learning_rate must"),
+        ("lightgbm", {"num_leaves": 1}, "LightGBM refuses booster.num_leaves=1: num_leaves must be > 1"),
+        ("lightgbm", {"num_leaves": 10**7}, "booster.num_leaves=10000000: num_leaves must be <= 131072"),
+        ("lightgbm", {"max_leaves": 9, "max_bin": "x"}, "booster.max_bin='x': Parameter max_bin should be"),
+        ("lightgbm", {"data_sample_strategy": "goss", "bagging_freq": 1, "bagging_fraction": 0.5}, "GOSS"),
+        ("lightgbm", {"monotone_constraints": [1, 0]}, "has 2 entries, one for each of the 6"),
+        ("lightgbm", {"interaction_constraints": [[0, 1], [6]]}, "names feature 6, and the last"),
+        ("xgboost", {"learning_rate": -1}, "booster.learning_rate=-1: value -1 for"),
+        ("xgboost", {"monotone_constraints": [1, 0]}, "has 2 entries, one for each of the 6"),
+        ("xgboost", {"monotone_constraints": "(1,0)"}, "monotone_constraints has 2 entries"),
+        ("xgboost", {"interaction_constraints": "[[0,9]]"}, "names feature 9"),
+        ("xgboost", {"interaction_constraints": "[[0,"}, "XGBoost refuses booster.interaction_constraints="),
+        ("xgboost", {"max_bin": None}, "booster.max_bin=None: a whole number is expected"),
+        ("xgboost", {"max_bin": 1}, "booster.max_bin=1: Check failed: max_bin >= 2"),
+        ("xgboost", {"eta": 0.1, "subsample": 2}, "booster.subsample=2: value 2 for"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_by_its_parameter_and_nothing_else(
+    backend: str, booster: Any, message: str, lists: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(backend, booster, OBJECTIVES["hinge"], lists)
+    assert message in said
+    assert "min_data_in_leaf" not in said
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("constraint", [[-1, 0, 0, 0, 0, 0], "-1,0,0,0,0,0", "(-1,0,0,0,0,0)"])
+@both
+def test_monotone_constraints_hold_however_written(backend: str, constraint: Any, lists: Any) -> None:
+    """A score never rises with a feature that may only lower it, though unconstrained trees let it."""
+    if backend == "lightgbm":
+        constraint = constraint.strip("()") if isinstance(constraint, str) else constraint
+    grid = np.repeat(lists.features[:1], 50, axis=0)
+    grid[:, 0] = np.linspace(-3, 3, 50)
+    steps = []
+    for booster in ({}, {"monotone_constraints": constraint}):
+        model = boost(backend, job(backend, lists, OBJECTIVES["ranknet"], booster=SMALL[backend] | booster))
+        steps.append(np.diff(scores_of(backend, model, replace(one_list([0.0] * 50), features=grid))))
+    assert (steps[0] > 0).any()
+    assert (steps[1] <= 0).all()
+
+
+@pytest.mark.parametrize("constraint", [[[0, 1], [2, 3, 4, 5]], "[0,1],[2,3,4,5]"])
+@both
+def test_interaction_constraints_may_be_lists_or_text(backend: str, constraint: Any, lists: Any) -> None:
+    models = [
+        boost(backend, job(backend, lists, OBJECTIVES["ranknet"], booster=SMALL[backend] | booster))
+        for booster in ({}, {"interaction_constraints": constraint})
+    ]
+    assert (scores_of(backend, models[0], lists) != scores_of(backend, models[1], lists)).any()
+
+
+@pytest.mark.parametrize(
+    ("backend", "booster", "message"),
+    [
+        ("lightgbm", {"lambdarank_truncation_level": 5}, "use objective.truncation"),
+        ("lightgbm", {"label_gain": [0, 1]}, "set by --gain"),
+        ("lightgbm", {"sigmoid": 2}, "use objective.sigma"),
+        ("lightgbm", {"loss": "binary"}, "booster.objective is set by --objective"),
+        ("lightgbm", {"random_state": 5}, "booster.seed is set by --seed"),
+        ("lightgbm", {"bagging_seed": 5}, "set by --seed"),
+        (
+            "lightgbm",
+            {"lambdarank_position_bias_regularization": 1},
+            "set by --objective unbiased_lambdarank",
+        ),
+        ("lightgbm", {"valid": "x.txt"}, "booster.valid has no effect on this training"),
+        ("lightgbm", {"forcedsplits_filename": "/nowhere.json"}, "cannot read /nowhere.json: No such file"),
+        ("lightgbm", {"forcedbins_filename": __file__}, "is not JSON"),
+        ("lightgbm", {"fair_c": 2}, "builtin:NAME, whose loss it belongs to"),
+        ("xgboost", {"lambdarank_num_pair_per_sample": 5}, "use objective.truncation"),
+        ("xgboost", {"scale_pos_weight": 5}, "use weights in the data"),
+        ("xgboost", {"lambdarank_unbiased": True}, "use --objective unbiased_lambdarank"),
+        ("xgboost", {"ndcg_exp_gain": False}, "set by --gain"),
+        ("xgboost", {"num_class": 3}, "a ranker gives one score a document"),
+        ("xgboost", {"objective": "rank:map"}, "set by --objective"),
+    ],
+)
+def test_a_parameter_without_effect_is_refused_with_what_to_use_instead(
+    backend: str, booster: Any, message: str, lists: Any
+) -> None:
+    assert message in refused(backend, booster, OBJECTIVES["lambdarank"], lists)
+
+
+def test_a_file_that_is_there_is_used(lists: Any, tmp_path: Path) -> None:
+    """The root of every tree splits by feature 3 at 0, as the file says."""
+    (tmp_path / "splits.json").write_text('{"feature": 3, "threshold": 0.0}')
+    booster = SMALL["lightgbm"] | {"forcedsplits_filename": str(tmp_path / "splits.json")}
+    model = boost("lightgbm", job("lightgbm", lists, OBJECTIVES["ranknet"], 3, booster=booster)).decode()
+    roots = [line.split("=")[1].split()[0] for line in model.splitlines() if "split_feature=" in line]
+    assert roots == ["3", "3", "3"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "objective", "booster", "message"),
+    [
+        ("lightgbm", "rank:map", {}, "LightGBM has no objective 'rank:map': builtin:NAME takes one"),
+        ("lightgbm", "multiclass", {"num_class": 3}, "several scores a document"),
+        ("lightgbm", "multiclass", {}, "several scores a document"),
+        ("lightgbm", "rank_xendcg", {"lambdarank_norm": True}, "has no effect on builtin:rank_xendcg"),
+        ("lightgbm", "lambdarank", {"num_leaves": 1}, "booster.num_leaves=1: num_leaves must be > 1"),
+        ("lightgbm", "lambdarank", {"lambdarank_position_bias_regularization": 1}, "unbiased_lambdarank"),
+        ("xgboost", "nosuch", {}, "no objective 'nosuch': builtin:NAME takes one of its own: rank:ndcg"),
+        ("xgboost", "multi:softprob", {}, "several scores a document"),
+        ("xgboost", "reg:quantileerror", {"quantile_alpha": [0.1, 0.5]}, "several scores a document"),
+        ("xgboost", "reg:gamma", {"learning_rate": -1}, "booster.learning_rate=-1"),
+        ("xgboost", "rank:pairwise", {"tweedie_variance_power": 1.5}, "does not use it with these settings"),
+    ],
+)  # fmt: skip
+def test_an_objective_of_the_booster_s_that_cannot_rank_is_refused_by_name(
+    backend: str, objective: str, booster: Any, message: str, lists: Any
+) -> None:
+    assert message in refused(backend, booster, objective, lists)
+
+
+@pytest.mark.parametrize(("backend", "objective"), [("lightgbm", "gamma"), ("xgboost", "reg:squarederror")])
+def test_other_objectives_of_the_boosters_still_train(backend: str, objective: str, lists: Any) -> None:
+    data = replace(lists, labels=lists.labels + 1)
+    assert scores_of(backend, boost(backend, job(backend, data, objective)), data).std() > 0
+
+
+def test_every_lightgbm_parameter_is_learned_with_or_refused(lists: Any) -> None:
+    """No name that LightGBM knows is taken silently: these are about trees, bins and samples."""
+    import lightgbm
+
+    learning = {
+        "bagging_by_query", "bagging_fraction", "bagging_freq", "bin_construct_sample_cnt",
+        "boosting", "cat_l2", "cat_smooth", "categorical_feature", "cegb_penalty_feature_coupled",
+        "cegb_penalty_feature_lazy", "cegb_penalty_split", "cegb_tradeoff", "data_sample_strategy",
+        "device_type", "drop_rate", "enable_bundle", "extra_trees", "feature_contri",
+        "feature_fraction", "feature_fraction_bynode", "feature_pre_filter", "force_col_wise",
+        "force_row_wise", "gpu_device_id", "gpu_device_id_list", "gpu_platform_id", "gpu_use_dp",
+        "histogram_pool_size", "interaction_constraints", "is_enable_sparse", "lambda_l1",
+        "lambda_l2", "learning_rate", "linear_lambda", "linear_tree", "max_bin",
+        "max_bin_by_feature", "max_cat_threshold", "max_cat_to_onehot", "max_delta_step",
+        "max_depth", "max_drop", "min_data_in_bin", "min_data_in_leaf", "min_data_per_group",
+        "min_gain_to_split", "min_sum_hessian_in_leaf", "monotone_constraints",
+        "monotone_constraints_method", "monotone_penalty", "neg_bagging_fraction", "num_gpu",
+        "num_grad_quant_bins", "num_leaves", "other_rate", "path_smooth", "pos_bagging_fraction",
+        "quant_train_renew_leaf", "skip_drop", "stochastic_rounding", "top_rate", "uniform_drop",
+        "use_missing", "use_quantized_grad", "xgboost_dart_mode", "zero_as_missing",
+        "forcedbins_filename", "forcedsplits_filename",
+    }  # fmt: skip
+    for name in lightgbm.basic._ConfigAliases._get_all_param_aliases():
+        try:
+            refuse({name: ""}, None)
+            assert name in learning
+        except UsageError:
+            assert name not in learning

@@ -338,3 +338,34 @@ def test_a_gain_of_own_code_is_not_run_because_a_manifest_names_it(
     found = cli("evaluate", "model", judged, "--gain", "gains.py:mine", "--metric", "ndcg@10", "--json").json
     linear = cli("evaluate", "model", judged, "--gain", "linear", "--metric", "ndcg@10", "--json").json
     assert found["metrics"]["ndcg@10"] == pytest.approx(linear["metrics"]["ndcg@10"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "booster.learning_rate=-1"], "booster.learning_rate=-1: learning_rate must be > 0.0"),
+        (["--set", "booster.sigmoid=2"], "use objective.sigma"),
+        (["--objective", "builtin:rank:map"], "LightGBM has no objective 'rank:map'"),
+        (["--backend", "xgboost", "--set", "booster.monotone_constraints=1,0"], "has 2 entries"),
+        (["--backend", "xgboost", "--set", "booster.max_bin=none"], "booster.max_bin=None"),
+        (["--backend", "xgboost", "--objective", "builtin:nosuch"], "XGBoost has no objective 'nosuch'"),
+    ],
+)
+def test_wrong_booster_parameters_are_usage_errors(
+    cli: Cli, tmp_path: Path, judged: Path, words: list[str], message: str
+) -> None:
+    ran = cli("train", judged, "--out", tmp_path / "model", "--rounds", "3", *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_monotone_constraints_are_taken_from_set_and_from_toml(
+    cli: Cli, tmp_path: Path, judged: Path
+) -> None:
+    run = ["train", judged, *flags(quick("xgboost", rounds=3)), "--out"]
+    constraint = "booster.monotone_constraints=1,0,0,-1"
+    assert cli(*run, tmp_path / "set", "--set", constraint).code == 0
+    (tmp_path / "run.toml").write_text("[booster]\nmonotone_constraints = [1, 0, 0, -1]\n")
+    assert cli(*run, tmp_path / "toml", "--config", tmp_path / "run.toml").code == 0
+    models = [(tmp_path / name / "model.ubj").read_bytes() for name in ("set", "toml")]
+    assert models[0] == models[1]
