@@ -30,7 +30,7 @@ The rooms:
     draining     not ready any more, and still answering
     telemetry    Prometheus metrics and structured log lines
     tracing      OpenTelemetry
-    protocol     uvicorn's protocol with deadlines and a limit on connections
+    protocol     uvicorn's protocol with deadlines and limits on headers and connections
     server       serve(settings): uvicorn, its socket and its signals
     page         the playground: plain files
 """

@@ -158,6 +158,8 @@ def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         # The body has its own deadline, which is answered; this one is for whoever does not get that far.
         receive_seconds=settings.receive_seconds + 1,
         max_connections=settings.max_connections,
+        max_header_bytes=settings.max_header_bytes,
+        max_headers=settings.max_headers,
         access_log=False,
         log_config=None,
         lifespan="on",

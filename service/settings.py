@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
     workers: int = Field(default=1, ge=1, description="processes; each has its own models and metrics")
 
+    max_header_bytes: int = Field(
+        default=64 * 1024, ge=1024, description="request line and headers together; above it a 431"
+    )
+    max_headers: int = Field(default=200, ge=1, description="headers of a request")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     max_candidates: int = Field(default=10_000, ge=1)
     max_batch: int = Field(default=100, ge=1, description="requests in one call of /v1/rank:batch")

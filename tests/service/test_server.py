@@ -104,6 +104,17 @@ def test_an_oversized_body_does_not_hold_the_server() -> None:
         assert httpx.post(f"{url}/v1/rank", json=body(1)).status_code == 200
 
 
+def test_the_limits_of_headers_are_settings() -> None:
+    """Above them a 431, and others are answered."""
+    limits = {"RANKWRIGHT_MAX_HEADER_BYTES": "2000", "RANKWRIGHT_MAX_HEADERS": "20"}
+    with running("-c", SLOW_SERVER, **limits) as (_, url):
+        many = {f"x-{number}": "1" for number in range(20)}
+        for headers, status in (({}, 200), ({"x": "1" * 2000}, 431), (many, 431), ({"x": "1" * 1000}, 200)):
+            reply = httpx.get(f"{url}/healthz", headers=headers)
+            assert reply.status_code == status
+            assert status == 200 or reply.json()["error"] == "headers_too_large"
+
+
 def test_a_registry_is_served_by_the_module_and_by_workers(tmp_path: Path) -> None:
     """`python -m service` with two processes on one port; SIGTERM ends them all."""
     variables = {
