@@ -37,7 +37,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """A request has `receive_seconds` to arrive whole, from its first byte or from the connection on.
 
     A connection that is late is closed, so that slow senders hold nothing for long; beyond `max_connections`
-    a new one is closed at once.
+    a new one is closed at once. So is a connection on which something came after an answer that is not, in
+    that time, a request: a blank line alone switches uvicorn's own timer of idle connections off.
 
     Request line and headers together have `max_header_bytes`, and there are at most `max_headers`; above that
     the answer is a 431 and the connection is closed. Bytes are counted before the parser sees them, because
@@ -70,9 +71,13 @@ class BoundedProtocol(HttpToolsProtocol):
             start += len(piece)
             self._unused += len(piece)
             super().data_received(piece)
+        if self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
+            self._arm()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self.cycle is not None:
+            self._disarm()  # what a blank line before a later request began
         self._arm()
 
     def on_header(self, name: bytes, value: bytes) -> None:

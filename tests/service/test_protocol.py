@@ -18,20 +18,20 @@ import uvicorn
 from service.protocol import BoundedConfig
 
 LIMIT, HEADERS = 4096, 20
+RECEIVE_SECONDS = 0.6
 END = b"\r\n\r\n"
 
 Connect = Callable[[], socket.socket]
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the path and the size of the body; /slow takes its time."""
-    size = 0
-    while (message := await receive())["type"] == "http.request":
-        size += len(message["body"])
-        if not message["more_body"]:
-            break
-    else:
-        return
+    """Answers with the path and the size of the body; /slow takes its time, /early reads no body."""
+    size, more = 0, scope["path"] != "/early"
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
     if scope["path"] == "/slow":
         await asyncio.sleep(0.2)
     body = f"{scope['path']} {size}\n".encode()
@@ -45,7 +45,7 @@ def connect() -> Iterator[Connect]:
     """connect() is a connection to a server with short times and small limits."""
     config = BoundedConfig(
         app,
-        receive_seconds=0.4,
+        receive_seconds=RECEIVE_SECONDS,
         max_connections=100,
         max_header_bytes=LIMIT,
         max_headers=HEADERS,
@@ -206,6 +206,55 @@ def test_what_is_no_http_is_told_so_in_the_one_error_shape(connect: Connect) -> 
         reply = received(connection)
         assert statuses(reply) == [400]
         assert json.loads(reply.partition(END)[2])["error"] == "malformed_http"
+
+
+def closed_after(connection: socket.socket, dribble: bytes = b"") -> float:
+    """Seconds until the other side closes, while something is sent every now and then; 3 at most."""
+    began = time.monotonic()
+    connection.settimeout(0.05)
+    while time.monotonic() - began < 3:
+        try:
+            connection.sendall(dribble)
+            if not connection.recv(1000):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("dribble", [b"", b"\r\n", b"\r", b"\n"])
+def test_blank_lines_after_an_answer_keep_no_connection(connect: Connect, dribble: bytes) -> None:
+    """One of them, then silence or more of them: the deadline runs from the first."""
+    connection = connect()
+    connection.sendall(head(100))
+    assert answer(connection) == b"/a 0\n"
+    connection.sendall(b"\r\n")
+    assert RECEIVE_SECONDS - 0.1 < closed_after(connection, dribble) < RECEIVE_SECONDS + 1
+
+
+def test_a_body_that_ends_after_its_answer_keeps_no_connection(connect: Connect) -> None:
+    """The answer came before the body was read; what follows is no request."""
+    connection = connect()
+    connection.sendall(head(100, "/early", "POST", "Content-Length: 10") + b"12345")
+    assert answer(connection) == b"/early 0\n"
+    connection.sendall(b"67890")
+    assert RECEIVE_SECONDS - 0.1 < closed_after(connection) < RECEIVE_SECONDS + 1
+
+
+def test_an_idle_connection_waits_for_its_next_request(connect: Connect) -> None:
+    """For uvicorn's time without a blank line, for ours after one; the request has then its whole time."""
+    connection = connect()
+    for pause, blank in ((0.0, b""), (RECEIVE_SECONDS + 0.2, b""), (0.0, b"\r\n"), (0.0, b"\r\n\r\n")):
+        time.sleep(pause)
+        connection.sendall(blank)
+        time.sleep(0.6 * RECEIVE_SECONDS if blank else 0.0)
+        request = head(100)
+        connection.sendall(request[:50])
+        time.sleep(0.6 * RECEIVE_SECONDS)
+        connection.sendall(request[50:])
+        assert answer(connection) == b"/a 0\n"
 
 
 def test_a_huge_header_stalls_nobody(connect: Connect) -> None:
