@@ -10,6 +10,7 @@ from ranking.artifact import float32_of_npy
 from ranking.dataset import Float32
 from service.candidates import Batch, Lookup, array_to_batch, raw_to_batch, to_batch
 from service.decoding import decode_batch, decode_raw, decode_request
+from service.echo import cut
 from service.errors import ApiError, invalid, new_request_id
 from service.experiments import Interleaving, Split
 from service.messages import Asked, BatchItem, BatchReply, RankReply, RankRequest, RawRankRequest
@@ -148,7 +149,8 @@ def _array(body: bytes) -> Float32:
     except ValueError as error:
         raise invalid(
             "wrong_array",
-            f"the body is no npy file of a float32 array in C order: {error}; numpy.save writes one",
+            f"the body is no npy file of a float32 array in C order: {cut(str(error), 300)}; "
+            "numpy.save writes one",
         ) from None
     except Exception as error:
         # The header of an npy file is a Python literal, and fails in many ways.

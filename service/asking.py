@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fastapi import Request
 
+from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.messages import Asked, Explain, Identifier
 from service.settings import Settings
@@ -37,7 +38,7 @@ class Manner:
                 raise ApiError(
                     400,
                     "invalid_deadline",
-                    f"{DEADLINE_HEADER}: a number of milliseconds from 1, got {text[:40]!r}",
+                    f"{DEADLINE_HEADER}: a number of milliseconds from 1, got {shown(text)}",
                 )
             deadline = int(text) / 1000
         return cls(request.headers.get(settings.split_header), deadline)
@@ -52,7 +53,7 @@ def asked_by_parameters(request: Request) -> tuple[Asked, list[str] | None]:
     explain = given.pop("explain", None)
     unknown = sorted(given.keys() - {"model", "request_id", "top_k"})
     if unknown:
-        raise invalid("invalid_parameter", f"there is no parameter {unknown[0]!r}", path=unknown[0])
+        raise invalid("invalid_parameter", f"there is no parameter {shown(unknown[0])}", path=cut(unknown[0]))
     try:
         asked = msgspec.convert(given, Asked, strict=False)
         if explain is not None:
@@ -60,4 +61,4 @@ def asked_by_parameters(request: Request) -> tuple[Asked, list[str] | None]:
         ids = request.headers.get(IDS_HEADER)
         return asked, None if ids is None else _IDS.decode(ids)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("invalid_parameter", f"parameters or {IDS_HEADER}: {error}") from None
+        raise invalid("invalid_parameter", f"parameters or {IDS_HEADER}: {cut(str(error))}") from None

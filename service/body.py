@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import Request
 
+from service.echo import shown
 from service.errors import ApiError
 
 NPY = "application/x-npy"
@@ -53,7 +54,7 @@ def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
         raise ApiError(
             415,
             "unsupported_media_type",
-            f"expected Content-Type {' or '.join(expected)}, got {kind!r}",
+            f"expected Content-Type {' or '.join(expected)}, got {shown(kind)}",
             expected=expected,
         )
     encoding = request.headers.get("content-encoding", "identity").lower()
@@ -61,7 +62,7 @@ def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
         raise ApiError(
             415,
             "unsupported_encoding",
-            f"expected an uncompressed body, got Content-Encoding {encoding!r}",
+            f"expected an uncompressed body, got Content-Encoding {shown(encoding)}",
             expected=["identity"],
         )
     declared = request.headers.get("content-length", "")

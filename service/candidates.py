@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from msgspec import Raw
 
 from ranking.dataset import Float32, Int64
+from service.echo import cut, nearest, shown
 from service.errors import ApiError, invalid
 from service.messages import Candidate, RankRequest, RankWarning, RawRankRequest, Value
 from service.models import Model
@@ -19,6 +19,8 @@ from service.scan import scan_matrix, scan_rows
 
 WARNED_FEATURES = 10
 """Features named for one reason in one reply; sparse callers would otherwise get one warning a feature."""
+NAMED_IDS = 5
+"""Ids named in one error."""
 
 
 Context = Mapping[str, Value] | None
@@ -128,10 +130,12 @@ def _check_ids(ids: Sequence[str], max_candidates: int, path: str) -> None:
             limit=max_candidates,
         )
     if len(set(ids)) != len(ids):
-        repeated = [name for name, count in Counter(ids).items() if count > 1]
-        shown = ", ".join(repr(name) for name in repeated[:5])
+        repeated = [name for name, count in Counter(ids).items() if count > 1][:NAMED_IDS]
         raise invalid(
-            "duplicate_id", f"ids must be distinct; more than once: {shown}", path=path, ids=repeated[:5]
+            "duplicate_id",
+            f"ids must be distinct; more than once: {', '.join(map(shown, repeated))}",
+            path=path,
+            ids=list(map(cut, repeated)),
         )
 
 
@@ -214,7 +218,7 @@ def _check_columns(columns: list[str], model: Model) -> None:
     _check_names(columns, model, "columns")
     if len(set(columns)) != len(columns):
         repeated = next(name for name, count in Counter(columns).items() if count > 1)
-        raise invalid("duplicate_column", f"columns names {repeated!r} twice", path="columns")
+        raise invalid("duplicate_column", f"columns names {shown(repeated)} twice", path="columns")
 
 
 def _from_columns(
@@ -271,14 +275,14 @@ def _check_names(names: Iterable[str], model: Model, path: str) -> None:
     unknown = next((name for name in names if name not in model.columns), None)
     if unknown is None:
         return
-    near = difflib.get_close_matches(unknown, model.feature_names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(unknown, model.feature_names)
+    hint = f"; did you mean {near!r}?" if near else ""
     raise invalid(
         "unknown_feature",
-        f"{path}: the model has no feature {unknown!r}{hint}",
+        f"{path}: the model has no feature {shown(unknown)}{hint}",
         path=path,
-        feature=unknown,
-        nearest=near[0] if near else None,
+        feature=cut(unknown),
+        nearest=near,
         expected=list(model.feature_names),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from service.echo import cut
 from service.errors import ApiError, invalid
 from service.messages import RankRequest, RawBatchRequest, RawRankRequest, RequestId
 
@@ -109,7 +110,7 @@ def _wrong_shape(body: bytes, text: str) -> ApiError:
         return ApiError(
             400, "malformed_json", f"{path or 'the body'}: the number is beyond float64", path=path or None
         )
-    return invalid("invalid_request", f"{path or 'the body'}: {reason}", path=path or None)
+    return invalid("invalid_request", f"{path or 'the body'}: {cut(reason)}", path=path or None)
 
 
 def _exact_path(body: bytes, path: str) -> str:
@@ -123,7 +124,7 @@ def _exact_path(body: bytes, path: str) -> str:
         for name, item in value.items()
         if isinstance(item, bool) or not isinstance(item, int | float | None)
     )
-    return f"{before}.{next(wrong, '...')}"
+    return f"{before}.{cut(next(wrong, '...'))}"
 
 
 def _labelled(error: ApiError, body: bytes) -> ApiError:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.messages import (
     Explain,
@@ -27,6 +28,7 @@ from service.messages import (
     RankReply,
     RawCandidate,
     RawRankRequest,
+    RequestId,
     Result,
     Value,
 )
@@ -90,7 +92,7 @@ def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: 
     model = _field(fields, "model", str | None, None)
     asked = RawRankRequest(
         model=None if model in (None, UNSPECIFIED) else aliases.get(model, model),
-        request_id=_field(fields, "request_id", str | None, None),
+        request_id=_field(fields, "request_id", RequestId | None, None),
         query=Query(text=_query(fields)),
         context=_field(fields, "context", dict[str, Value] | None, None),
         top_k=top,
@@ -108,7 +110,8 @@ def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: 
         ),
         vllm=vllm,
         warnings=[
-            f"unknown field {name!r} is ignored" for name in sorted(fields.keys() - _READ - _IGNORED)[:10]
+            f"unknown field {shown(name)} is ignored"
+            for name in sorted(fields.keys() - _READ - _IGNORED)[:10]
         ],
     )
 
@@ -149,7 +152,7 @@ def _fields(body: bytes) -> dict[str, Raw]:
     try:
         return _FIELDS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, "malformed_json", f"the body is no JSON object: {error}") from None
+        raise ApiError(400, "malformed_json", f"the body is no JSON object: {cut(str(error))}") from None
 
 
 def _field(fields: Mapping[str, Raw], name: str, kind: Any, default: Any) -> Any:
@@ -158,7 +161,7 @@ def _field(fields: Mapping[str, Raw], name: str, kind: Any, default: Any) -> Any
     try:
         return msgspec.json.decode(fields[name], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("invalid_request", f"{name}: {error}", path=name) from None
+        raise invalid("invalid_request", f"{name}: {cut(str(error))}", path=name) from None
 
 
 def _query(fields: Mapping[str, Raw]) -> str | None:
@@ -210,7 +213,7 @@ def _document(raw: Raw, where: str, *, stored: bool) -> Document:
         if text.lstrip().startswith("{"):
             return msgspec.json.decode(text, type=Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("invalid_document", f"{where}: {error}", path=where) from None
+        raise invalid("invalid_document", f"{where}: {cut(str(error))}", path=where) from None
     if not stored:
         raise _plain_text(where)
     if len(text) > 512:

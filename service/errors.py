@@ -16,6 +16,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.echo import cut
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -71,7 +73,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """Starlette's own: unknown paths and methods."""
     assert isinstance(error, HTTPException)
-    path = request.url.path
+    path = cut(request.url.path)
     if error.status_code == 404:
         known = ApiError(404, "unknown_path", f"there is nothing at {path}; see /docs for the routes")
     elif error.status_code == 405:
@@ -79,7 +81,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         known = ApiError(
             405,
             "wrong_method",
-            f"{path} does not take {request.method}; it takes {allowed}",
+            f"{path} does not take {cut(request.method)}; it takes {allowed}",
             headers=error.headers,
         )
     else:

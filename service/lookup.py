@@ -9,13 +9,13 @@ import numpy as np
 
 from ranking.dataset import Float32, Int64
 from ranking.errors import RankwrightError
+from service.candidates import NAMED_IDS
+from service.echo import cut, shown
 from service.errors import RETRY_AFTER, ApiError, invalid
 from service.models import Model
 
 if TYPE_CHECKING:
     from ranking.featurestore import FeatureStore
-
-NAMED_IDS = 5
 
 
 class StoredFeatures:
@@ -35,9 +35,9 @@ class StoredFeatures:
             named = [ids[place] for place in unknown[:NAMED_IDS]]
             raise invalid(
                 "unknown_id",
-                f"{len(unknown)} ids are not in the feature store: {', '.join(map(repr, named))}",
+                f"{len(unknown)} ids are not in the feature store: {', '.join(map(shown, named))}",
                 path="candidates",
-                ids=named,
+                ids=list(map(cut, named)),
             )
         names = self.store.feature_names
         if names == model.feature_names:

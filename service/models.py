@@ -6,7 +6,6 @@ belong together whatever is swapped meanwhile.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from ranking.dataset import Float32
 from ranking.nametable import NameTable, name_table
+from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
 from service.scan import scan_rows
 
@@ -142,12 +142,12 @@ class Models:
 
 
 def _unknown_model(reference: str, known: list[str]) -> ApiError:
-    near = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(reference, known)
+    hint = f"; did you mean {near!r}?" if near else ""
     return ApiError(
         404,
         "unknown_model",
-        f"there is no model {reference!r}{hint} (known: {', '.join(known)})",
-        nearest=near[0] if near else None,
+        f"there is no model {shown(reference)}{hint} (known: {', '.join(known)})",
+        nearest=near,
         known=known,
     )

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from ranking.errors import DataError, RankwrightError
+from service.echo import LONGEST
 from service.models import Model, Models, warmed
 from service.telemetry import Telemetry
 
@@ -85,8 +86,8 @@ class Watcher:
 
     def load_version(self, reference: str) -> Model | None:
         """A version by number, loaded when it is first asked for, of a name that is being served."""
-        name, at, _ = reference.partition("@")
-        if not at or name not in self.models.table:
+        name, at, version = reference.partition("@")
+        if not at or name not in self.models.table or len(version) > LONGEST:
             return None
         with self._keeping:
             if reference in self._kept:

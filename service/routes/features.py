@@ -14,6 +14,7 @@ from ranking.dataset import Float32
 from ranking.errors import RankwrightError
 from service.body import read_body
 from service.decoding import decode_as
+from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.lookup import StoredFeatures, unavailable
 from service.messages import StoredRow, StoredRows, StoreReply, Value
@@ -45,7 +46,7 @@ def feature_routes(stored: StoredFeatures | None, settings: Settings) -> APIRout
     async def get_features(document: str) -> Response:
         rows, unknown = await with_store(lambda held: held.rows([document]))
         if len(unknown) or stored is None:
-            raise ApiError(404, "unknown_id", f"the feature store has no {document!r}")
+            raise ApiError(404, "unknown_id", f"the feature store has no {shown(document)}")
         names = stored.store.feature_names
         values = [None if np.isnan(value) else value for value in rows[0].tolist()]
         return _reply(StoredRow(dict(zip(names, values, strict=True))))
@@ -109,8 +110,8 @@ def _matrix(columns: Sequence[str], rows: Sequence[Sequence[Value]], names: Sequ
     if unknown:
         raise invalid(
             "unknown_feature",
-            f"the store has no feature {unknown[0]!r}",
-            feature=unknown[0],
+            f"the store has no feature {shown(unknown[0])}",
+            feature=cut(unknown[0]),
             expected=list(names),
         )
     wrong = next((row for row, values in enumerate(rows) if len(values) != len(columns)), None)

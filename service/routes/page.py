@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
+from service.echo import cut
 from service.errors import ApiError
 
 FOLDER = Path(__file__).parents[1] / "page"
@@ -31,7 +32,8 @@ def page_routes() -> APIRouter:
 
     def answer(name: str) -> Response:
         if name not in files:
-            raise ApiError(404, "unknown_path", f"there is nothing at /page/{name}; see /docs for the routes")
+            there = f"there is nothing at /page/{cut(name)}; see /docs for the routes"
+            raise ApiError(404, "unknown_path", there)
         content, kind = files[name]
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
         return Response(content, headers=headers, media_type=kind)
