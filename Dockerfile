@@ -30,13 +30,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/rankwright /opt/rankwright
-# Compiled code is kept under /tmp, the one place a read-only container can write to; what the build compiled is
-# copied there at the start, because Numba keeps its code only where it may write.
+# Machine code is kept under /tmp, the one place a read-only container can write to; what the build compiled from the
+# same sources is copied there when it is first needed, because Numba keeps its code only where it may write.
 ENV PATH=/opt/rankwright/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CACHE_DIR=/tmp/numba \
-    RANKWRIGHT_COMPILED=/opt/rankwright/numba
+    RANKWRIGHT_COMPILED=/opt/rankwright/numba/rankwright-compiled
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000

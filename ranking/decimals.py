@@ -2,23 +2,22 @@
 
 A buffer has `PAD` bytes of room after its content. Numbers equal `np.float32(float(text))` to the bit: where
 that is not certain from double arithmetic the state says so, and the caller converts the text otherwise.
-
-Numba's disk cache follows the file of the function that was called: after a change here, delete the cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from ranking.compiled.jit import compiled
+
 UInt8 = npt.NDArray[np.uint8]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 PAD = 16
 
@@ -38,10 +37,6 @@ _HIGH_BITS = np.uint64(0x8080808080808080)
 _PAIRS, _EVERY_FOURTH = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x000000FF000000FF)
 _HUNDREDS, _ONES_PLACE = np.uint64(100 + (1000000 << 32)), np.uint64(1 + (10000 << 32))
 _U3, _U7, _U8, _U10, _U16, _U32, _U56, _BYTE = (np.uint64(n) for n in (3, 7, 8, 10, 16, 32, 56, 255))
-
-
-def compiled(function: Kernel) -> Kernel:
-    return cast(Kernel, njit(cache=True, nogil=True)(function))
 
 
 def _load_word(typing: Any, buffer: Any, at: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ranking.decimals import PAD, UInt8, compiled, word_at
+from ranking.compiled.jit import compiled
+from ranking.decimals import PAD, UInt8, word_at
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from ranking.compiled_code import bring_compiled_code
 from ranking.errors import RankwrightError
 from service.server import serve
 from service.settings import Settings
 
 
 def main() -> int:
-    bring_compiled_code()
     try:
         serve(Settings())
     except RankwrightError as error:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ranking.compiled.jit import compiled
 from ranking.dataset import Float32, Int64
-from ranking.decimals import EXACT, PAD, UInt8, compiled, leading_digits, number, word_at
+from ranking.decimals import EXACT, PAD, UInt8, leading_digits, number, word_at
 from ranking.nametable import Int32, NameTable, find, hash_start, hash_step, is_name
 
 _QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58

@@ -18,14 +18,14 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "cpus": set(),
     "report": set(),
-    "compiled_code": set(),
+    "compiled": set(),
     "own_code": {"errors"},
     "dataset": {"errors"},
-    "decimals": set(),
-    "nametable": {"decimals"},
-    "letor": {*DATA, "decimals"},
+    "decimals": {"compiled"},
+    "nametable": {"compiled", "decimals"},
+    "letor": {*DATA, "compiled", "decimals"},
     "featurestore": {*DATA, "letor", "nametable"},
-    "metrics": {*DATA, "own_code"},
+    "metrics": {*DATA, "compiled", "own_code"},
     "propensity": DATA,
     "clicks": DATA,
     "comparison": DATA,
@@ -33,13 +33,13 @@ ROOMS: dict[str, set[str]] = {
     "description": DATA,
     "predictions": DATA,
     "structure": {"errors"},
-    "scorer": {*DATA, "structure"},
+    "scorer": {*DATA, "compiled", "structure"},
     "manifest": DATA,
     "checkpoint": {"errors"},
     "feature_profile": {"dataset"},
     "feedback": DATA,
     "synthetic": {*DATA, "letor"},
-    "objectives": {*DATA, "metrics", "own_code", "propensity"},
+    "objectives": {*DATA, "compiled", "metrics", "own_code", "propensity"},
     "doctor": {*DATA, "metrics", "objectives"},
     "losses": {*DATA, "doctor", "metrics", "objectives", "own_code"},
     "neural": {*DATA, "losses"},
@@ -66,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
     "cli": {
-        *DATA, "artifact", "combining", "compiled_code", "config", "cpus", "crossvalidation", "description",
+        *DATA, "artifact", "combining", "config", "cpus", "crossvalidation", "description",
         "doctor", "evaluation", "featurestore", "feedback", "kinds", "letor", "losses", "metrics",
         "objectives", "own_code", "predictions", "rankers", "registry", "scorer", "tables", "training",
         "tuning",
@@ -74,7 +74,7 @@ ROOMS: dict[str, set[str]] = {
 }  # fmt: skip
 
 SERVICE_SEES = {
-    *DATA, "artifact", "compiled_code", "cpus", "decimals", "featurestore", "manifest", "nametable",
+    *DATA, "artifact", "compiled", "cpus", "decimals", "featurestore", "manifest", "nametable",
     "rankers", "registry",
 }  # fmt: skip
 

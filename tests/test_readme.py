@@ -119,7 +119,6 @@ def test_every_room_is_on_the_map() -> None:
         "feature_profile",
         "decimals",
         "nametable",
-        "compiled_code",
     }
 
 

@@ -13,7 +13,6 @@ import sys
 import typer
 
 from ranking.cli import data, ensemble, evaluate, features, keys, log, losses, models, objectives, train, tune
-from ranking.compiled_code import bring_compiled_code
 from ranking.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
@@ -43,7 +42,6 @@ app.add_typer(losses.app, name="losses")
 def main() -> None:
     """Run the command line and end with its exit code."""
     limit_openmp()
-    bring_compiled_code()
     try:
         _run()
     except RankwrightError as error:

@@ -8,17 +8,15 @@ as texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ranking.compiled.jit import compiled
 from ranking.dataset import Float32, Int64
 
 UInt8 = npt.NDArray[np.uint8]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 SMALLEST, LARGEST = 1e-13, 1e22
 """Magnitudes the kernel formats itself; zero too."""
@@ -30,10 +28,6 @@ _MOST_DIGITS = 10
 _ZERO, _DOT, _MINUS, _EXPONENT, _SPACE, _COLON, _LF = (ord(c) for c in "0.-e :\n")
 _QID = np.frombuffer(b" qid:", np.uint8)
 _DOCID = np.frombuffer(b" #docid = ", np.uint8)
-
-
-def compiled(function: Kernel) -> Kernel:
-    return cast(Kernel, njit(cache=True, nogil=True)(function))
 
 
 @compiled

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ranking.compiled.jit import compiled
 from ranking.dataset import Float32
-from ranking.decimals import compiled
 
 _FIRST_ROWS = 1024
 

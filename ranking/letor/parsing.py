@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ranking.compiled.jit import compiled
 from ranking.dataset import Float32, Int64
 from ranking.decimals import (
     DOUBTFUL,
     MALFORMED,
     UInt8,
-    compiled,
     digits_value,
     leading_digits,
     number,

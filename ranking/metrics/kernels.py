@@ -6,9 +6,6 @@ A list comes as `keys` (scores, descending) and `values` (worth of the documents
 equal keys, whose documents stand in every order with equal chance; with `average` off each document is
 its own group and the given order is the ranking. `weights` [ranks] says what a rank is worth; only the
 first `top` ranks count. The sums come undivided.
-
-All compiled code that works together stands in this file: Numba's cache notices a change in the file of
-the function it keeps, not in a file that one imports from.
 """
 
 from __future__ import annotations
@@ -16,7 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ranking.compiled.jit import compiled
 
 DISCOUNTED_SUM, FIRST_RELEVANT, AVERAGE_PRECISION, CASCADE = range(4)
 """The four readings, as `read_lists` numbers them."""
@@ -25,7 +23,7 @@ _RUN = 16
 """Runs this short are sorted by insertion before they are merged."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sift_down(heap: Any, size: int, root: int) -> None:  # pragma: no cover
     """Restore the smallest-first heap below `root`."""
     value = heap[root]
@@ -41,7 +39,7 @@ def sift_down(heap: Any, size: int, root: int) -> None:  # pragma: no cover
     heap[root] = value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def nth_largest(scores: Any, top: int, heap: Any) -> Any:  # pragma: no cover
     """The score at rank `top` (from 1), in one pass: the root of a heap of the largest so far."""
     heap[:top] = scores[:top]
@@ -54,7 +52,7 @@ def nth_largest(scores: Any, top: int, heap: Any) -> Any:  # pragma: no cover
     return heap[0]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_runs(keys: Any, values: Any, count: int) -> None:  # pragma: no cover
     """Sort each run of `_RUN` pairs by key, descending and stable."""
     for low in range(0, count, _RUN):
@@ -67,7 +65,7 @@ def sort_runs(keys: Any, values: Any, count: int) -> None:  # pragma: no cover
             keys[j], values[j] = key, value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_descending(
     keys: Any, values: Any, spare_keys: Any, spare_values: Any, count: int
 ) -> None:  # pragma: no cover
@@ -89,7 +87,7 @@ def sort_descending(
         width *= 2
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def head(
     scores: Any, worth: Any, top: int, keys: Any, values: Any, spare_keys: Any, spare_values: Any
 ) -> int:  # pragma: no cover
@@ -113,7 +111,7 @@ def head(
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def group_end(keys: Any, start: int, count: int, average: bool) -> int:  # pragma: no cover
     """One past the last document that ties with `start`."""
     end = start + 1
@@ -123,7 +121,7 @@ def group_end(keys: Any, start: int, count: int, average: bool) -> int:  # pragm
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def discounted_sum(
     keys: Any, values: Any, count: int, top: int, weights: Any, average: bool
 ) -> float:  # pragma: no cover
@@ -143,7 +141,7 @@ def discounted_sum(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def first_relevant(
     keys: Any, values: Any, count: int, top: int, weights: Any, average: bool
 ) -> float:  # pragma: no cover
@@ -169,7 +167,7 @@ def first_relevant(
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def average_precision(
     keys: Any, values: Any, count: int, top: int, average: bool
 ) -> float:  # pragma: no cover
@@ -197,7 +195,7 @@ def average_precision(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def cascade(
     keys: Any, values: Any, count: int, top: int, weights: Any, average: bool, passed: Any
 ) -> float:  # pragma: no cover
@@ -226,7 +224,7 @@ def cascade(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def read_lists(
     reading: int, scores: Any, worth: Any, offsets: Any, cutoff: int, weights: Any, average: bool
 ) -> Any:  # pragma: no cover

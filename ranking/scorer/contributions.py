@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ranking.compiled.jit import compiled
 from ranking.structure.forest import Forest
 
 LANES = 8
@@ -64,7 +64,7 @@ def paths_of(forest: Forest, column: Any, place: Any) -> Paths:
     return paths
 
 
-@njit(cache=True)
+@compiled
 def _paths(
     first_split: Any, first_leaf: Any, feature: Any, column: Any, place: Any, left: Any, right: Any,
     value: Any, split_cover: Any, leaf_cover: Any,
@@ -126,7 +126,7 @@ def _paths(
     )
 
 
-@njit(cache=True)
+@compiled
 def _expected(share: Any, child: Any, value: Any) -> float:  # pragma: no cover - compiled
     reach = np.zeros(len(share))
     reach[0] = 1.0
@@ -150,7 +150,7 @@ def quadrature(most: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return nodes, weights
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_contributions(
     paths: Any, nodes: Any, weights: Any, codes: Any, found: Any
 ) -> None:  # pragma: no cover - compiled
@@ -184,7 +184,7 @@ def add_contributions(
             found[row, i] += phi[i, row]
 
 
-@njit(cache=True)
+@compiled
 def _down(
     t: float, start: int, count: int, before: Any, share: Any, passed: Any, child: Any, value: Any,
     passes: Any, product: Any, total: Any,
@@ -213,7 +213,7 @@ def _down(
                     total[2 * k + side, lane] = mine[lane] * value[-below - 1]
 
 
-@njit(cache=True)
+@compiled
 def _up(
     t: float, weight: float, start: int, count: int, feature: Any, before: Any, passed: Any, child: Any,
     passes: Any, total: Any, phi: Any,

@@ -12,9 +12,6 @@ walk      from split to child split, four ways at once to hide the latency. For 
 
 Vectors are written as LLVM instructions on <32 x i8>: AVX2 or AVX-512, or pairs of SSE2 or NEON. Values are
 summed in the order of the trees, in their own dtype: the boosters' own sums, bit for bit.
-
-All compiled code that works together stands in this file: Numba's cache notices a change in the file of the
-function it keeps, not in a file that one imports from.
 """
 
 from __future__ import annotations
@@ -23,10 +20,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ranking.compiled.jit import compiled
 from ranking.scorer.columns import PIVOTS
 from ranking.structure.forest import IN_SET_LEFT, NAN_IS_ZERO, ZERO_IS_MISSING
 
@@ -123,7 +121,7 @@ def _exit_leaves_code(
 _exit_leaves: Any = intrinsic(_exit_leaves_code)
 
 
-@njit(cache=True)
+@compiled
 def _encode(
     columns: Any, rows: Any, first: int, count: int, nan_is_zero: bool, codes: Any
 ) -> None:  # pragma: no cover
@@ -147,7 +145,7 @@ def _encode(
             other[r] = -1 - part[r]
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _encode_numbers(
     values: Any, pivots: Any, pivots_at: int, keys: Any, keys_at: int, many: bool, missing: int,
     zero_up_to: int, zero_is_missing: bool, nan_is_zero: bool, codes: Any,
@@ -170,7 +168,7 @@ def _encode_numbers(
         codes[r] = instead if is_missing else code
 
 
-@njit(cache=True)
+@compiled
 def _encode_categories(
     values: Any, words: Any, left_set: bool, missing: int, nan_is_zero: bool, codes: Any
 ) -> None:  # pragma: no cover - compiled
@@ -189,14 +187,14 @@ def _encode_categories(
         codes[r] = -128 if found == left_set else 127
 
 
-@njit(cache=True)
+@compiled
 def _add_leaves(values: Any, leaves: Any, scores: Any) -> None:  # pragma: no cover - compiled
     """Add each row's leaf of one tree."""
     for r in range(len(scores)):
         scores[r] += values[leaves[r]]
 
 
-@njit(cache=True)
+@compiled
 def _next(nodes: Any, node: int, codes: Any, row: int) -> Any:  # pragma: no cover - compiled
     """The child a row goes to; a leaf is its own."""
     test = nodes[node, 0]
@@ -204,7 +202,7 @@ def _next(nodes: Any, node: int, codes: Any, row: int) -> Any:  # pragma: no cov
     return nodes[node, 1] + np.int32(code > (test & 255))
 
 
-@njit(cache=True)
+@compiled
 def _leaves_of_four(
     nodes: Any, codes: Any, a: Any, row_a: int, b: Any, row_b: int, c: Any, row_c: int, d: Any, row_d: int
 ) -> Any:  # pragma: no cover - compiled
@@ -219,7 +217,7 @@ def _leaves_of_four(
     return a, b, c, d
 
 
-@njit(cache=True)
+@compiled
 def _walk_trees(
     roots: Any, nodes: Any, node_value: Any, codes: Any, row: int, score: float
 ) -> float:  # pragma: no cover - compiled
@@ -241,7 +239,7 @@ def _walk_trees(
     return score
 
 
-@njit(cache=True)
+@compiled
 def _walk_rows(
     root: int, nodes: Any, node_value: Any, codes: Any, scores: Any
 ) -> None:  # pragma: no cover - compiled
@@ -254,7 +252,7 @@ def _walk_rows(
             scores[row + i] += node_value[leaves[i]]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def encode_rows(columns: Any, rows: Any, nan_is_zero: bool) -> Any:  # pragma: no cover - compiled
     """The codes of int32 rows, less 128: int8 [blocks, 2 columns + 1, BLOCK]; the last column is scratch."""
     blocks = (len(rows) + BLOCK - 1) // BLOCK
@@ -269,7 +267,7 @@ def encode_rows(columns: Any, rows: Any, nan_is_zero: bool) -> Any:  # pragma: n
     return codes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_scores(
     columns: Any, layout: Any, rows: Any, nan_is_zero: bool, walk_up_to: int, scores: Any
 ) -> None:  # pragma: no cover - compiled
@@ -287,7 +285,7 @@ def add_scores(
         add_trees(layout, codes, walk_up_to, 0, len(layout.root), scores[first : first + BLOCK])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_trees(
     layout: Any, codes: Any, walk_up_to: int, begin: int, end: int, scores: Any
 ) -> None:  # pragma: no cover - compiled

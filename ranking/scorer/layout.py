@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ranking.compiled.jit import compiled
 
 LARGEST_TREE = 256
 """Leaves of a tree that bit vectors take: a leaf's number is a byte."""
@@ -37,7 +38,7 @@ class Layout(NamedTuple):
     """[nodes]: the leaves' values"""
 
 
-@njit(cache=True)
+@compiled
 def lay_out(
     first_split: Any,
     first_leaf: Any,
@@ -77,7 +78,7 @@ def lay_out(
     return Layout(first_group, starts, entries, first_leaf, leaf_value, root, nodes, node_value)
 
 
-@njit(cache=True)
+@compiled
 def _place_nodes(
     left: Any,
     right: Any,
@@ -111,7 +112,7 @@ def _place_nodes(
             free += 1
 
 
-@njit(cache=True)
+@compiled
 def _order_leaves(
     left: Any, right: Any, value: Any, order: Any, below: Any, start: Any, left_first: Any, leaf_value: Any
 ) -> None:  # pragma: no cover - compiled
@@ -145,7 +146,7 @@ def _order_leaves(
                 leaf_value[at] = value[-child - 1]
 
 
-@njit(cache=True)
+@compiled
 def _entries(
     first_split: Any, first_group: Any, column: Any, place: Any, below: Any, start: Any, left_first: Any,
     columns: int,
