@@ -69,6 +69,8 @@ class TrainConfig:
                        other of its own objectives
     objective_parameters  changes to that objective's parameters
     booster            parameters by the booster's own names
+    categorical        features whose values are categories (whole numbers from 0), for trees: LETOR numbers
+                       (from 1) or names, as a list or a text with commas between
     neural             the network and its training (`ranking.neural.settings.NeuralSettings`)
     rounds             trees, or a network's epochs, at most; by default 500, or 40
     metric             what early stopping watches on held-out queries
@@ -91,6 +93,7 @@ class TrainConfig:
     objective: str = ""
     objective_parameters: Mapping[str, Any] = field(default_factory=dict)
     booster: Mapping[str, Any] = field(default_factory=dict)
+    categorical: Any = ()
     neural: Mapping[str, Any] = field(default_factory=dict)
     rounds: int = _UNSET
     metric: str = "ndcg@10"
@@ -127,6 +130,9 @@ class TrainConfig:
             raise UsageError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds!r}")
         for name in WORTHS:
             self._check_worths(name)
+        object.__setattr__(self, "categorical", _features(self.categorical))
+        if self.backend == NEURAL and self.categorical:
+            raise UsageError("categorical is for trees: a network reads every feature as a number")
         if self.builtin is not None and self.objective_parameters:
             raise UsageError(
                 f"objective {self.objective} is the booster's own: set its parameters as booster.NAME "
@@ -249,7 +255,7 @@ class TrainConfig:
         loss = self.loss()
         from ranking.losses import describe
 
-        for unused in ("booster", "preset", "query_fraction"):
+        for unused in ("booster", "preset", "query_fraction", "categorical"):
             plain.pop(unused)
         objective = {"name": self.objective, **describe(loss)["parameters"]}
         return plain | {"objective": objective, NEURAL: self.network.plain()}
@@ -278,6 +284,22 @@ class TrainConfig:
         for text in sets:
             _apply_set(nested, text)
         return cls(**_flat(nested))
+
+
+def _features(given: Any) -> list[int | str]:
+    """Feature numbers and names, each once, of a list or of a text with commas between."""
+    if isinstance(given, str):
+        texts = [text.strip() for text in given.split(",")]
+        given = [int(text) if text.isdecimal() else text for text in texts if text]
+    if isinstance(given, int):
+        given = [given]
+    features = list(given or ()) if isinstance(given, list | tuple | None) else [given]
+    for one in features:
+        if isinstance(one, bool) or not (isinstance(one, str) or (isinstance(one, int) and one >= 1)):
+            raise UsageError(
+                f"categorical takes feature numbers (from 1) and names, such as brand,3, got {one!r}"
+            )
+    return list(dict.fromkeys(features))
 
 
 def _refused(name: str, value: Any, choices: Sequence[str]) -> UsageError:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ranking.artifact import check_destination, golden_rows, save_artifact
-from ranking.boosting import BUILTIN, Job, boost, first_rounds, rescales, stateful
+from ranking.boosting import BUILTIN, Job, boost, categorical_columns, first_rounds, rescales, stateful
 from ranking.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.config import NEURAL, TrainConfig
 from ranking.dataset import Float32, Missing, RankingDataset
@@ -322,6 +322,7 @@ def _boosted(
         if builtin is None
         else builtin or BUILTIN[config.backend],
         booster=config.booster_settings,
+        categorical=categorical_columns(config.categorical, data),
         gain=config.gain,
         discount=config.discount,
         query_fraction=config.queries_a_tree,
@@ -391,9 +392,16 @@ def _facts(
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
         **({"audit": dict(result.ranker.audit)} if isinstance(result.ranker, NeuralRanker) else {}),
         **({"teacher": identity["teacher"]} if "teacher" in identity else {}),
+        **_named_categories(config, data),
         "feature_ranges": feature_ranges(data.features),
         "feature_profile": feature_profile(data.features),
     }
     if result.evaluation is not None:
         facts["metrics"] = {"valid": dict(result.evaluation.means)}
     return facts
+
+
+def _named_categories(config: TrainConfig, data: RankingDataset) -> dict[str, Any]:
+    """The names of the categorical features, where there are any."""
+    names = [data.name_of(column) for column in categorical_columns(config.categorical, data)]
+    return {"categorical": names} if names else {}

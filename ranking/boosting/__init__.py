@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ranking.boosting import lightgbm, xgboost
+from ranking.boosting.columns import categorical_columns
 from ranking.boosting.job import Job, Watch
 from ranking.errors import unknown_name
 
@@ -21,6 +22,7 @@ __all__ = [
     "Job",
     "Watch",
     "boost",
+    "categorical_columns",
     "first_rounds",
     "rescales",
     "stateful",

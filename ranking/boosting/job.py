@@ -45,6 +45,8 @@ class Job:
     watch: Watch
     start: bytes | None = None
     """a snapshot to continue from"""
+    categorical: tuple[int, ...] = ()
+    """columns (from 0) whose values are categories"""
     gain: Any = None
     discount: Any = None
     """the run's, for one of the booster's own objectives that knows such a thing; None leaves its own"""

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ranking.boosting.columns import booster_names, check_categories
 from ranking.boosting.job import Job, check_discount, watched_gradients
 from ranking.boosting.refused import check_width, refuse
 from ranking.boosting.trial import SEVERAL, quiet, reason_of, rows_of, try_out
-from ranking.dataset import RankingDataset
 from ranking.errors import DataError, UsageError, unknown_name
 from ranking.metrics import gain
 
@@ -83,6 +83,9 @@ def canonical(booster: Mapping[str, Any]) -> dict[str, Any]:
 def parameters(job: Job) -> dict[str, Any]:
     """The full parameter set of a run, checked."""
     own = canonical(job.booster)
+    for data in (job.train, job.valid):
+        if data is not None:
+            check_categories(job.categorical, data)
     refuse(own, job.objective if isinstance(job.objective, str) else None)
     check_width(own, job.train.feature_count)
     if isinstance(job.objective, str):
@@ -130,7 +133,7 @@ def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | N
     import lightgbm
 
     features, labels = rows_of(job.train.feature_count)
-    settings = canonical(DEFAULTS) | given | {
+    settings = canonical(DEFAULTS) | dict(given) | {
         # So that a tree of the data needs as many documents as it likes.
         "feature_pre_filter": False,
         "metric": "None", "verbosity": -1, "num_threads": 1, "deterministic": True,
@@ -189,7 +192,7 @@ def boost(job: Job) -> bytes:
     builtin = isinstance(job.objective, str)
     done = 0 if job.start is None else lightgbm.Booster(model_str=job.start.decode()).current_iteration()
     settings["objective"] = job.objective if builtin else watched_gradients(job, done)
-    train = _dataset(job.train, settings, grouped=builtin)
+    train = _dataset(job, settings, grouped=builtin)
     valid = None
     if job.valid is not None:
         valid = train.create_valid(job.valid.features, job.valid.labels)
@@ -239,11 +242,11 @@ def _reseeding(job: Job) -> list[Any]:
     return [before_round]
 
 
-def _dataset(data: RankingDataset, settings: Mapping[str, Any], *, grouped: bool) -> Any:
-    """Binned data; groups and weights only for LightGBM's own objectives, which alone read them."""
+def _dataset(job: Job, settings: Mapping[str, Any], *, grouped: bool) -> Any:
+    """Binned training data; groups and weights only for LightGBM's own objectives, which alone read them."""
     import lightgbm
 
-    weights = None
+    data, weights = job.train, None
     if grouped and data.weights is not None:
         weights = data.document_weights
         if weights is None:
@@ -254,6 +257,8 @@ def _dataset(data: RankingDataset, settings: Mapping[str, Any], *, grouped: bool
         group=data.sizes if grouped else None,
         weight=weights,
         params={key: value for key, value in settings.items() if key != "objective"},
+        feature_name=booster_names(data),
+        categorical_feature=list(job.categorical),
         free_raw_data=False,
     )
 

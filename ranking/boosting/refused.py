@@ -33,6 +33,10 @@ _OURS = {
     **dict.fromkeys(
         ("early_stopping_round", "early_stopping_min_delta", "first_metric_only"), "--early-stopping"
     ),
+    **dict.fromkeys(
+        ("categorical_feature", "enable_categorical", "feature_types"),
+        "categorical, our ids (from 1) or names (--set categorical=brand,3)",
+    ),
     "label_gain": "--gain",
     "ndcg_exp_gain": "--gain",
     "lambdarank_position_bias_regularization": "--objective unbiased_lambdarank, which reads positions",

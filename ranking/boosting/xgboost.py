@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ranking.boosting.columns import booster_names, check_categories
 from ranking.boosting.job import Job, check_discount, watched_gradients
 from ranking.boosting.refused import check_width, refuse
 from ranking.boosting.trial import SEVERAL, reason_of, rows_of, try_out
@@ -61,6 +62,9 @@ def rescales(booster: Mapping[str, Any]) -> bool:
 def parameters(job: Job) -> dict[str, Any]:
     """The full parameter set of a run, checked."""
     own = {_ALIASES.get(name, name): value for name, value in job.booster.items()}
+    for data in (job.train, job.valid):
+        if data is not None:
+            check_categories(job.categorical, data)
     refuse(own, job.objective if isinstance(job.objective, str) else None)
     check_width(own, job.train.feature_count)
     own = {name: _as_text(name, value) for name, value in own.items()}
@@ -118,14 +122,20 @@ def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | N
     import xgboost
 
     features, labels = rows_of(job.train.feature_count)
-    settings = DEFAULTS | given | {"nthread": 1, "verbosity": 1}
+    settings = DEFAULTS | dict(given) | {"nthread": 1, "verbosity": 1}
     if not isinstance(settings["max_bin"], int):
         return "a whole number is expected"
     own = {} if objective is None else {"objective": objective}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            data = xgboost.QuantileDMatrix(features, labels, max_bin=settings["max_bin"], nthread=1)
+            data = xgboost.QuantileDMatrix(
+                features,
+                labels,
+                max_bin=settings["max_bin"],
+                nthread=1,
+                feature_names=booster_names(job.train),
+            )
             data.set_group(np.full(len(labels) // 2, 2))
             model = xgboost.train({**settings, **own}, data, 1)
             if model.predict(data, output_margin=True).ndim > 1:
@@ -144,12 +154,10 @@ def boost(job: Job) -> bytes:
     builtin = isinstance(job.objective, str)
     if builtin:
         settings["objective"] = job.objective
-    train = _matrix(job.train, int(settings["max_bin"]), grouped=builtin, threads=job.threads)
+    train = _matrix(job, job.train, int(settings["max_bin"]), grouped=builtin)
     valid = None
     if job.valid is not None:
-        valid = _matrix(
-            job.valid, int(settings["max_bin"]), grouped=builtin, threads=job.threads, reference=train
-        )
+        valid = _matrix(job, job.valid, int(settings["max_bin"]), grouped=builtin, reference=train)
     held_out: list[Any] = [None]
 
     def keep_scores(scores: Any, _: Any) -> tuple[str, float]:
@@ -191,12 +199,24 @@ def boost(job: Job) -> bytes:
     return bytes(model.save_raw("ubj"))
 
 
-def _matrix(data: RankingDataset, max_bin: int, *, grouped: bool, threads: int, reference: Any = None) -> Any:
+def _matrix(job: Job, data: RankingDataset, max_bin: int, *, grouped: bool, reference: Any = None) -> Any:
     import xgboost
 
-    matrix = xgboost.QuantileDMatrix(
-        data.features, data.labels, missing=np.nan, max_bin=max_bin, ref=reference, nthread=threads
-    )
+    columns: dict[str, Any] = {
+        "missing": np.nan,
+        "nthread": job.threads,
+        "feature_names": booster_names(job.train),
+    }
+    if job.categorical:
+        kinds = ["c" if column in job.categorical else "q" for column in range(data.feature_count)]
+        columns |= {"feature_types": kinds, "enable_categorical": True}
+    if job.categorical and reference is not None:
+        # Bins of the training data know none of the categories that only held-out lists have.
+        matrix = xgboost.DMatrix(data.features, data.labels, **columns)
+    else:
+        matrix = xgboost.QuantileDMatrix(
+            data.features, data.labels, max_bin=max_bin, ref=reference, **columns
+        )
     if grouped:
         matrix.set_group(data.sizes)
         weights = data.query_weights

@@ -275,3 +275,42 @@ def test_an_objective_of_another_gain_than_the_metrics_is_remarked_on() -> None:
         "the objective learns with gain=linear, the metrics are measured with gain=exponential: "
         "--gain linear sets both"
     ]
+
+
+# --- Categorical features ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "features"),
+    [
+        ("brand,3", ["brand", 3]),
+        (" brand , 3,", ["brand", 3]),
+        (3, [3]),
+        ([1, "brand", 1], [1, "brand"]),
+        ((), []),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_categorical_features_are_numbers_and_names(given: Any, features: list[Any]) -> None:
+    assert TrainConfig(categorical=given).categorical == features
+
+
+def test_categorical_features_come_from_set_and_toml(tmp_path: Path) -> None:
+    for config in (
+        TrainConfig.load(sets=["categorical=brand,3"]),
+        TrainConfig.load(toml(tmp_path, 'categorical = ["brand", 3]')),
+    ):
+        assert config.resolved()["categorical"] == ["brand", 3]
+    assert TrainConfig.load(sets=["categorical=2,3"]).categorical == [2, 3]
+
+
+@pytest.mark.parametrize("given", [0, -1, True, 1.5, [[1]], {"a": 1}, [2, None]])
+def test_what_is_no_feature_cannot_be_categorical(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"categorical takes feature numbers \(from 1\) and names"):
+        TrainConfig(categorical=given)
+
+
+def test_networks_know_no_categories() -> None:
+    with pytest.raises(UsageError, match="categorical is for trees"):
+        TrainConfig(backend="neural", categorical=[1])

@@ -467,3 +467,18 @@ def test_a_run_that_fails_leaves_its_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.rounds == 5
     assert len(checkpoint.history) == 5
     assert len(checkpoint.train_history) == 4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_categorical_features_are_kept_in_the_manifest(tmp_path: Path, backend: str) -> None:
+    """By the numbers or names given, and by name; the folder scores as what was trained."""
+    features = lists().features.copy()
+    features[:, 1] = np.random.default_rng(0).integers(0, 9, len(features))
+    data = replace(lists(), features=features, feature_names=["title", "brand", "age", "clicks"])
+    result = train(quick(backend, categorical="brand"), data, None, tmp_path / "name")
+    numbered = train(quick(backend, categorical=[2]), data, None, tmp_path / "number")
+    assert result.ranker.model == numbered.ranker.model  # type: ignore[union-attr]
+    found = facts(tmp_path / "number")
+    assert (found["categorical"], found["config"]["categorical"]) == (["brand"], [2])
+    assert "categorical" not in facts(train(quick(backend), data, None, tmp_path / "none").folder)
+    np.testing.assert_array_equal(opened(tmp_path / "name").score(features), result.ranker.score(features))

@@ -551,7 +551,7 @@ def test_every_lightgbm_parameter_is_learned_with_or_refused(lists: Any) -> None
 
     learning = {
         "bagging_by_query", "bagging_fraction", "bagging_freq", "bin_construct_sample_cnt",
-        "boosting", "cat_l2", "cat_smooth", "categorical_feature", "cegb_penalty_feature_coupled",
+        "boosting", "cat_l2", "cat_smooth", "cegb_penalty_feature_coupled",
         "cegb_penalty_feature_lazy", "cegb_penalty_split", "cegb_tradeoff", "data_sample_strategy",
         "device_type", "drop_rate", "enable_bundle", "extra_trees", "feature_contri",
         "feature_fraction", "feature_fraction_bynode", "feature_pre_filter", "force_col_wise",
