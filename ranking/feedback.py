@@ -1,7 +1,8 @@
 """The service's journal as judged lists: what was shown, joined with what came of it.
 
 A ranking is a list of the documents shown, in the order shown; a document's label is the largest that its
-events have by type. The features are those that were scored, to the bit.
+events have by type. Where a list shows an id more than once, an event is of the one at its `position`, or
+else of all of them. The features are those that were scored, to the bit.
 """
 
 from __future__ import annotations
@@ -89,11 +90,11 @@ def labelled_lists(
         if journal.schemas.get((ranking["model"], ranking["version"])) != features:
             continue
         ids = [result["id"] for result in ranking["results"]]
-        best = _labels_of(journal.events.get(ranking["request_id"], []), labels)
-        if not ids or (only_with_events and not best.keys() & set(ids)):
+        best = _labels_of(ids, journal.events.get(ranking["request_id"], []), labels)
+        if not ids or (only_with_events and not best):
             continue
         rows.append(_rows(ranking, len(features)))
-        parts.append((ranking["request_id"], ids, [best.get(name, 0.0) for name in ids]))
+        parts.append((ranking["request_id"], ids, [best.get(place, 0.0) for place in range(len(ids))]))
     if not parts:
         raise DataError("no ranking of the journal has an event of these types: nothing to learn from")
     sizes = np.array([len(ids) for _, ids, _ in parts], np.int64)
@@ -116,12 +117,28 @@ def _latest_schema(journal: Journal, rankings: Sequence[Mapping[str, Any]]) -> t
     raise DataError("the journal holds no ranking with its feature names")
 
 
-def _labels_of(events: Sequence[Mapping[str, Any]], labels: Mapping[str, float]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for event in events:
-        if event["type"] in labels:
-            best[event["id"]] = max(best.get(event["id"], 0.0), labels[event["type"]])
+def _labels_of(
+    ids: Sequence[str], events: Sequence[Mapping[str, Any]], labels: Mapping[str, float]
+) -> dict[int, float]:
+    """The largest label of each place (from 0) that an event of these types came of."""
+    best: dict[int, float] = {}
+    for event, places in _happened(ids, events):
+        for place in places if event["type"] in labels else ():
+            best[place] = max(best.get(place, 0.0), labels[event["type"]])
     return best
+
+
+def _happened(
+    ids: Sequence[str], events: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], list[int]]]:
+    """(event, the places from 0 that it is of): none, one, or several of an id shown several times."""
+    shown: dict[str, list[int]] = defaultdict(list)
+    for place, name in enumerate(ids):
+        shown[name].append(place)
+    for event in events:
+        places = shown.get(event["id"], [])
+        named = (event.get("position") or 0) - 1
+        yield event, [named] if named in places else places
 
 
 def _rows(ranking: Mapping[str, Any], width: int) -> Float32:
@@ -142,13 +159,14 @@ def team_credits(journal: Journal, types: Sequence[str]) -> dict[str, int]:
     """
     won: dict[str, int] = defaultdict(int)
     for name, ranking in journal.rankings.items():
-        teams = {result["id"]: result["team"] for result in ranking["results"] if "team" in result}
+        teams = [result["team"] for result in ranking["results"] if "team" in result]
         if not teams:
             continue
-        credit = dict.fromkeys(teams.values(), 0)
-        for event in journal.events.get(name, []):
-            if event["type"] in types and event["id"] in teams:
-                credit[teams[event["id"]]] += 1
+        credit = dict.fromkeys(teams, 0)
+        ids = [result["id"] for result in ranking["results"] if "team" in result]
+        for event, places in _happened(ids, journal.events.get(name, [])):
+            for team in {teams[place] for place in places} if event["type"] in types else ():
+                credit[team] += 1
         most = max(credit.values())
         winners = [team for team, count in credit.items() if count == most]
         for team in credit:

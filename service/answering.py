@@ -63,19 +63,25 @@ class Answering:
         again: Callable[[], RankRequest],
         started: float,
         unit: str | None = None,
+        *,
+        distinct: bool = True,
     ) -> RankReply:
-        """The reply to a request; `again` decodes it whole where the compiled scan says no."""
+        """The reply to a request; `again` decodes it whole where the compiled scan says no.
+
+        `distinct` refuses an id that comes twice.
+        """
         whole = asked if isinstance(asked, RankRequest) else None
+        most = self.settings.max_candidates
 
         def read(model: Model) -> Batch:
             nonlocal whole
             if isinstance(asked, RawRankRequest):
-                batch = raw_to_batch(asked, model, self.settings.max_candidates, self.lookup)
+                batch = raw_to_batch(asked, model, most, self.lookup, distinct=distinct)
                 if batch is not None:
                     return batch
             if whole is None:
                 whole = again()
-            return to_batch(whole, model, self.settings.max_candidates, self.lookup)
+            return to_batch(whole, model, most, self.lookup, distinct=distinct)
 
         return self._answer(asked, read, started, unit)
 

@@ -31,7 +31,10 @@ Lookup = Callable[[Sequence[str], Model], Float32]
 
 @dataclass(frozen=True)
 class Batch:
-    """ids [candidates]; features float32 [candidates, features], missing by the model's policy."""
+    """ids [candidates]; features float32 [candidates, features], missing by the model's policy.
+
+    A candidate is known by its place: ids may come twice where a foreign dialect gave them.
+    """
 
     ids: list[str]
     features: Float32
@@ -42,8 +45,15 @@ class Batch:
     """How many lie outside the range it had in training."""
 
 
-def to_batch(request: RankRequest, model: Model, max_candidates: int, lookup: Lookup | None = None) -> Batch:
-    """The candidates of a request, in whichever form they came.
+def to_batch(
+    request: RankRequest,
+    model: Model,
+    max_candidates: int,
+    lookup: Lookup | None = None,
+    *,
+    distinct: bool = True,
+) -> Batch:
+    """The candidates of a request, in whichever form they came; `distinct` refuses an id that comes twice.
 
     Raises ApiError 422 naming the place: no form or two, no candidates or too many, an id twice, a row of
     another width, a name the model does not have, a value beyond float32, no features and no store.
@@ -53,7 +63,7 @@ def to_batch(request: RankRequest, model: Model, max_candidates: int, lookup: Lo
         if any(part is not None for part in table):
             raise _form_error("got both")
         ids = [candidate.id for candidate in request.candidates]
-        _check_ids(ids, max_candidates, "candidates")
+        _check_ids(ids, max_candidates, "candidates", distinct=distinct)
         return _from_candidates(ids, request.candidates, request.context, model, lookup)
     ids_, columns, matrix = table
     if ids_ is None or columns is None or matrix is None:
@@ -64,14 +74,19 @@ def to_batch(request: RankRequest, model: Model, max_candidates: int, lookup: Lo
 
 
 def raw_to_batch(
-    request: RawRankRequest, model: Model, max_candidates: int, lookup: Lookup | None = None
+    request: RawRankRequest,
+    model: Model,
+    max_candidates: int,
+    lookup: Lookup | None = None,
+    *,
+    distinct: bool = True,
 ) -> Batch | None:
     """What `to_batch` would make of the request, by the compiled scan; None where that cannot tell."""
     candidates, ids, columns = request.candidates, request.ids, request.columns
     table = not _is_null(request.matrix)
     if candidates is not None and ids is None and columns is None and not table:
         ids = [candidate.id for candidate in candidates]
-        _check_ids(ids, max_candidates, "candidates")
+        _check_ids(ids, max_candidates, "candidates", distinct=distinct)
         pieces = [candidate.features for candidate in candidates if not _is_null(candidate.features)]
         if not pieces and lookup is not None:
             return _finish(ids, lookup(ids, model), slice(None), request.context, model)
@@ -119,7 +134,7 @@ def _form_error(came: str) -> ApiError:
     )
 
 
-def _check_ids(ids: Sequence[str], max_candidates: int, path: str) -> None:
+def _check_ids(ids: Sequence[str], max_candidates: int, path: str, *, distinct: bool = True) -> None:
     if not ids:
         raise invalid("no_candidates", f"{path} is empty: send at least one candidate", path=path)
     if len(ids) > max_candidates:
@@ -129,7 +144,7 @@ def _check_ids(ids: Sequence[str], max_candidates: int, path: str) -> None:
             path=path,
             limit=max_candidates,
         )
-    if len(set(ids)) != len(ids):
+    if distinct and len(set(ids)) != len(ids):
         repeated = [name for name, count in Counter(ids).items() if count > 1][:NAMED_IDS]
         raise invalid(
             "duplicate_id",

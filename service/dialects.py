@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -190,18 +190,26 @@ def _top(fields: Mapping[str, Raw], name: str, *, zero_is_all: bool) -> int | No
 
 
 def _candidates(documents: list[Raw], name: str, *, stored: bool) -> list[RawCandidate]:
-    candidates = []
+    found = []
     for place, raw in enumerate(documents):
         where = f"{name}[{place}]"
         document = _document(raw, where, stored=stored)
-        if bytes(document.features) != b"null":
-            # Its place names it: over there ids need not be, and may come twice.
-            candidates.append(RawCandidate(str(place), document.features))
-        elif document.id is not None:
-            candidates.append(RawCandidate(document.id))
-        else:
+        if document.id is None and bytes(document.features) == b"null":
             raise _plain_text(where)
-    return candidates
+        found.append(document)
+    owned = {document.id for document in found}
+    return [
+        RawCandidate(_unowned(place, owned) if document.id is None else document.id, document.features)
+        for place, document in enumerate(found)
+    ]
+
+
+def _unowned(place: int, owned: Set[str | None]) -> str:
+    """The name of a document without an id, for the journal: its place, which is no other document's id."""
+    name = str(place)
+    while name in owned:
+        name = f"#{name}"
+    return name
 
 
 def _document(raw: Raw, where: str, *, stored: bool) -> Document:

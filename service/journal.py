@@ -5,6 +5,8 @@
      "results": [{"id", "score", "team"?}], "features": base64 of float32 [results, features]}
     {"kind": "event", "request_id", "time", "events": [{"id", "type", "position"?, "time"?}]}
 
+A result's id is the caller's own; where a foreign dialect's document has none, its place in the request.
+
 Files are rotated by size. A line goes to the system at once and is forced to disk at most `fsync_seconds`
 later, and when a file ends: a crash of the process loses what waits in the queue, a crash of the machine
 the last seconds as well. A request never waits: where the queue is full the line is dropped, and counted.

@@ -30,6 +30,15 @@ class StoredFeatures:
         self._columns: dict[tuple[tuple[str, ...], tuple[str, ...]], Int64] = {}
 
     def __call__(self, ids: Sequence[str], model: Model) -> Float32:
+        """float32 [ids, features]; an id that comes twice is asked for once."""
+        distinct = list(dict.fromkeys(ids))
+        features = self._features(distinct, model)
+        if len(distinct) == len(ids):
+            return features
+        place = {name: row for row, name in enumerate(distinct)}
+        return features[[place[name] for name in ids]]
+
+    def _features(self, ids: Sequence[str], model: Model) -> Float32:
         rows, unknown = self.rows(ids)
         if len(unknown) and self._unknown == "error":
             named = [ids[place] for place in unknown[:NAMED_IDS]]

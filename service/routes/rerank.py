@@ -32,7 +32,9 @@ def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -
         started = time.perf_counter()
         foreign = read_foreign(body, path, settings.aliases, stored=stored)
         again = msgspec.json.encode
-        reply = answering.rank_raw(foreign.asked, lambda: decode_request(again(foreign.asked)), started, unit)
+        reply = answering.rank_raw(
+            foreign.asked, lambda: decode_request(again(foreign.asked)), started, unit, distinct=False
+        )
         return answer_foreign(reply, foreign)
 
     async def rerank(request: Request) -> Response:

@@ -144,6 +144,45 @@ def test_ids_alone_are_looked_up(open_client: OpenClient, tmp_path: Path) -> Non
     assert post(client, "/v2/rerank", {"query": "q", "documents": ["sku-9"]}).json()["error"] == "unknown_id"
 
 
+@pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank", "/rerank"])
+@pytest.mark.parametrize(
+    ("documents", "values", "order"),
+    [
+        (["sku-1", "sku-2", "sku-1", "sku-2"], [1, 3, 1, 3], [1, 3, 0, 2]),
+        ([{"id": "1"}, {"features": [6, 0, 0]}], [5, 6], [1, 0]),
+        ([{"id": "a", "features": [2, 0, 0]}, {"id": "a", "features": {"bm25": 4}}], [2, 4], [1, 0]),
+        ([{"id": "a", "features": [2, 0, 0]}, "sku-1", {"features": {"bm25": 4}}], [2, 1, 4], [2, 0, 1]),
+        ([{"features": [0, 0, 0]}, {"id": "0"}, {"id": "#0"}], [0, 7, 8], [2, 1, 0]),
+    ],
+)
+def test_a_document_is_its_place_and_ids_may_repeat(
+    open_client: OpenClient,
+    tmp_path: Path,
+    path: str,
+    documents: list[Any],
+    values: list[float],
+    order: list[int],
+) -> None:
+    """A stored row is everybody's who has its id; a place is nobody's id."""
+    held = {"sku-1": 1, "sku-2": 3, "1": 5, "0": 7, "#0": 8}
+    rows = np.array([[value] for value in held.values()], np.float32)
+    build_store(str(tmp_path / "s"), Table(("bm25",), list(held), rows))
+    ranker = Linear()
+    reply = post(open_client(ranker, features=str(tmp_path / "s")), path, {"documents": documents})
+    assert reply.status_code == 200, reply.text
+    assert [result["index"] for result in reply.json()["results"]] == order
+    assert ranker.seen is not None
+    assert ranker.seen[:, 0].tolist() == values
+
+
+def test_an_id_that_comes_twice_is_asked_for_once(open_client: OpenClient, tmp_path: Path) -> None:
+    """And is one unknown id, not two."""
+    build_store(str(tmp_path / "s"), Table(("bm25",), ["a"], np.ones((1, 1), np.float32)))
+    client = open_client(Linear(), features=str(tmp_path / "s"))
+    reply = post(client, "/v2/rerank", {"documents": ["b", "a", "b"]}).json()
+    assert (reply["ids"], reply["message"][:6]) == (["b"], "1 ids ")
+
+
 BAD: list[tuple[dict[str, Any], int, str]] = [
     ({}, 400, "no_documents"),
     ({"documents": []}, 400, "no_documents"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ranking.errors import DataError
-from ranking.feedback import labelled_lists, read_journal, team_credits
+from ranking.feedback import Journal, labelled_lists, read_journal, team_credits
 from service.models import Model
 from tests.service.conftest import Client, Linear, OpenClient
 
@@ -115,6 +115,73 @@ def test_an_interleaved_ranking_is_won_by_the_team_that_was_clicked(
             feedback(client, name, {"id": teams["m@1"], "type": "click"})
     closed(client)
     assert team_credits(read_journal(tmp_path), ["click"]) == {"m@1": 0, "m@2": 2}
+
+
+def rerank(client: Client, name: str, documents: list[Any], **more: Any) -> list[int]:
+    """Places in the order shown."""
+    body = {"query": "q", "documents": documents, "request_id": name, **more}
+    results = client.request("POST", "/v2/rerank", json=body).json()["results"]
+    return [result["index"] for result in results]
+
+
+def labels_of(folder: Path) -> dict[str, list[tuple[str, float]]]:
+    """(document, label) in the order shown, of each ranking."""
+    lists = labelled_lists(read_journal(folder))
+    found = list(zip(lists.document_ids or [], lists.labels.tolist(), strict=True))
+    ends = lists.offsets.tolist()
+    return {
+        query: found[start:stop]
+        for query, start, stop in zip(lists.query_ids, ends[:-1], ends[1:], strict=True)
+    }
+
+
+def test_clicks_on_a_foreign_document_join_by_its_own_id(open_client: OpenClient, tmp_path: Path) -> None:
+    """Its place where it has none, and that is never taken for another document's id."""
+    client = open_client(Linear(), journal=tmp_path)
+    shoes = [
+        {"id": "shoe-7", "features": [1, 0, 0]},
+        {"features": [3, 0, 0]},
+        json.dumps({"id": "1", "features": [2, 0, 0]}),
+        {"features": [0, 0, 0]},
+    ]
+    assert rerank(client, "r1", shoes) == [1, 2, 0, 3]
+    feedback(client, "r1", {"id": "shoe-7", "type": "click", "position": 3}, {"id": "1", "type": "click"})
+    rerank(client, "r2", shoes)
+    feedback(client, "r2", {"id": "3", "type": "click"})
+    closed(client)
+    assert labels_of(tmp_path) == {
+        "r1": [("#1", 0), ("1", 1), ("shoe-7", 1), ("3", 0)],
+        "r2": [("#1", 0), ("1", 0), ("shoe-7", 0), ("3", 1)],
+    }
+
+
+def test_a_click_on_an_id_shown_twice_is_of_its_position_or_of_both(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
+    """A position that shows another document says nothing."""
+    client = open_client(Linear(), journal=tmp_path)
+    twice = [{"id": "a", "features": [row, 0, 0]} for row in (1, 3)] + [{"id": "b", "features": [2, 0, 0]}]
+    for name, position in (("r1", {"position": 3}), ("r2", {}), ("r3", {"position": 2})):
+        assert rerank(client, name, twice) == [1, 2, 0]
+        feedback(client, name, {"id": "a", "type": "click", **position})
+    closed(client)
+    assert labels_of(tmp_path) == {
+        "r1": [("a", 0), ("b", 0), ("a", 1)],
+        "r2": [("a", 1), ("b", 0), ("a", 1)],
+        "r3": [("a", 1), ("b", 0), ("a", 1)],
+    }
+
+
+def test_a_team_is_credited_for_its_own_showing_of_an_id(tmp_path: Path) -> None:
+    """By position; without one an event is each team's that showed it, once: three clicks, a tie, a win."""
+    shown = [{"id": "a", "team": "m@1"}, {"id": "a", "team": "m@2"}, {"id": "a", "team": "m@2"}]
+    clicks = {
+        "by position": [{"id": "a", "type": "click", "position": 1}],
+        "without": [{"id": "a", "type": "click"}],
+        "both": [{"id": "a", "type": "click"}, {"id": "a", "type": "click", "position": 3}],
+    }
+    rankings = {name: {"results": shown} for name in clicks}
+    assert team_credits(Journal(rankings=rankings, events=clicks), ["click"]) == {"m@1": 1, "m@2": 1}
 
 
 @pytest.mark.parametrize(
