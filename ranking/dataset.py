@@ -281,9 +281,14 @@ class RankingDataset:
         different = [i for i, pair in enumerate(zip(mine, theirs, strict=False)) if pair[0] != pair[1]]
         if different and not unnamed:
             i = different[0]
+            unknown = sorted({*mine}.difference(others))
             raise DataError(
                 f"feature {i + 1} of the data is {mine[i]!r} where {theirs[i]!r} is expected: "
-                "put the columns into the same order"
+                + (
+                    f"rename or leave out {unknown[0]!r}, which is not known there"
+                    if unknown
+                    else "put the columns into the same order"
+                )
             )
 
     def fingerprint(self) -> str:

@@ -229,6 +229,16 @@ def test_numbered_columns_in_another_order_are_refused() -> None:
         lists(feature_names=["2", "1"]).with_width(2, "zero", ["1", "2"])
 
 
+@pytest.mark.parametrize(
+    ("theirs", "remedy"),
+    [(["age", "Bm25"], "put the columns into the same order"), (["bm25", "age"], "leave out 'Bm25', which")],
+)
+def test_the_remedy_fits_the_columns(theirs: list[str], remedy: str) -> None:
+    """An order is put right where the names are the same; no order helps where one is not known."""
+    with pytest.raises(DataError, match=remedy):
+        lists(feature_names=["Bm25", "age"]).with_width(2, "zero", theirs)
+
+
 # --- Fingerprint ------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from ranking import tables
 from ranking.dataset import RankingDataset
@@ -45,6 +48,74 @@ def test_several_files_are_read_in_order(tmp_path: Path) -> None:
     write_parquet(data.queries([0, 1]), files[0])
     write_parquet(data.queries([2, 3]), files[1])
     assert read_parquet(files).fingerprint() == data.fingerprint()
+
+
+def parts(folder: Path, *columns: dict[str, Any]) -> list[Path]:
+    """Files p1.parquet, p2.parquet, ... of one query each; `columns` are those beside qid and label."""
+    files = []
+    for number, some in enumerate(columns, 1):
+        files.append(folder / f"p{number}.parquet")
+        parquet.write_table(pa.table({"qid": [f"q{number}"] * 2, "label": [1, 0], **some}), files[-1])
+    return files
+
+
+def test_parts_may_have_their_columns_in_any_order(tmp_path: Path) -> None:
+    """Values go by name; whole numbers, floats, truth values and nulls are all numbers."""
+    one, two = {"a": [1, 2], "b": [0.5, None]}, {"b": [True, None], "a": [7.5, 8.0]}
+    data = read_parquet(parts(tmp_path, one, two, {"b": [None, None], "a": [9, 10]}))
+    assert data.feature_names == ["a", "b"]
+    np.testing.assert_array_equal(data.features[:, 0], [1, 2, 7.5, 8, 9, 10])
+    np.testing.assert_array_equal(data.features[:, 1], [0.5, np.nan, 1, np.nan, np.nan, np.nan])
+
+
+def test_ids_are_those_of_each_part_alone(tmp_path: Path) -> None:
+    """Nulls in one part, and unsigned numbers beside signed ones, turn no id of another into a float."""
+    one: dict[str, Any] = {
+        "qid": [np.uint64(2**63 + 1)] * 2,
+        "document": [2**53 + 1, None],
+        "a": [1, 2],
+    }
+    two: dict[str, Any] = {"qid": [-1, -1], "document": [8, 9], "a": [3, 4]}
+    files = parts(tmp_path, one, two, {"qid": [5, 5], "document": [None, None], "a": [5, 6]})
+    data = read_parquet(files)
+    assert list(data.query_ids) == ["9223372036854775809", "-1", "5"]
+    assert data.document_ids == ["9007199254740993", "", "8", "9", "", ""]
+    assert read_parquet(files[:1]).document_ids == ["9007199254740993", ""]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            [{"num": [1, 2]}, {"Num": [3, 4]}],
+            r"p1.parquet has the column 'num', \S*p2.parquet does not \(\S*p2.parquet has 'Num': is that the "
+            r"same\?\); \S*p2.parquet has the column 'Num', \S*p1.parquet does not \(\S*p1.parquet has 'num'",
+        ),
+        (
+            [{"price": [1, 2]}, {"prize": [3, 4]}],
+            r"p2.parquet does not \(\S*p2.parquet has 'prize'",
+        ),
+        (
+            [{"a": [1, 2], "b": [1, 2]}, {"a": [3, 4]}, {"a": [3, 4], "b": [1, 2]}],
+            r"p1.parquet, \S*p3.parquet has the column 'b', \S*p2.parquet does not\. Rename or add",
+        ),
+        ([{"a": [1, 2]}, {"a": [1, 2], "weight": [1, 1]}], r"p2.parquet has the column 'weight', \S*p1"),
+        (
+            [{"a": [1, 2]}, {"a": ["3", "4"]}],
+            r"column 'a' holds numbers in \S*p1.parquet and text in \S*p2.parquet: write it with one type",
+        ),
+        (
+            [{"qid": [7, 7], "a": [1, 2]}, {"qid": [8.0, 8.0], "a": [1, 2]}],
+            r"column 'qid' holds whole numbers in \S*p1.parquet and floating-point numbers in \S*p2.parquet",
+        ),
+    ],
+)
+def test_parts_of_different_columns_are_refused_by_part_and_column(
+    tmp_path: Path, columns: list[dict[str, Any]], message: str
+) -> None:
+    """Joined by name they would hold values that are in no file."""
+    with pytest.raises(DataError, match=message):
+        read_parquet(parts(tmp_path, *columns))
 
 
 def test_null_is_missing_or_zero_by_the_policy(tmp_path: Path) -> None:
