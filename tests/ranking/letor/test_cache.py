@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,62 @@ def test_a_damaged_entry_is_rebuilt(
     assert facts(read_letor(path, cache=folder)) == expected
     assert len(parses) == 2
     assert entry_of(folder).name  # the damaged one and all that was fresh are gone
+
+
+def damages(content: bytes, rng: np.random.Generator) -> Iterator[bytes]:
+    """One bit or byte changed at up to 40 places, cut at some, and longer."""
+    for place in np.unique(np.append(rng.integers(0, len(content), 39), len(content) - 1)).tolist():
+        other = content[place] ^ int(rng.choice([1 << int(rng.integers(8)), 255]))
+        yield content[:place] + bytes([other]) + content[place + 1 :]
+        yield content[:place]
+    yield content + b"\0"
+
+
+def test_no_damage_of_any_file_gives_other_values(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every change of a byte and every cut of every file is noticed, or of no consequence."""
+    monkeypatch.setattr(cache, "_to_disk", lambda stream: stream.flush())  # hundreds of entries are written
+    (path.parent / "features.txt").write_text("1\tbm25\n2\tage\n3\tclicks\n")
+    folder, rng = tmp_path / "cache", np.random.default_rng(0)
+    expected = facts(read_letor(path, cache=folder))
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    assert len(files) == 9  # 4 arrays of ids, 3 others, entry.json and what is remembered of the source
+    for file in files:
+        for damaged in damages(file.read_bytes(), rng):
+            file.unlink()  # the mapped one stays as it is
+            file.write_bytes(damaged)
+            assert facts(read_letor(path, cache=folder)) == expected
+            assert facts(read_letor(path, cache=folder)) == expected
+
+
+@pytest.mark.parametrize("name", ["features.npy", "labels.npy", "document_ids.bytes.npy", "entry.json"])
+def test_damage_is_said_once(name: str, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Naming the entry and the file that is read in its place."""
+    folder = tmp_path / "cache"
+    read_letor(path, cache=folder)
+    victim = entry_of(folder) / name
+    content = victim.read_bytes()
+    victim.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    for _ in range(3):
+        read_letor(path, cache=folder)
+    (said,) = caplog.messages
+    assert said.startswith(f"the cache entry {victim.parent} is damaged (")
+    assert said.endswith(f"): reads {path} anew and writes it again")
+
+
+def test_a_header_that_numpy_cannot_read_is_damage(path: Path, tmp_path: Path, parses: list[int]) -> None:
+    """Its parser raises tokenize.TokenError for this one, even where the checksum is right."""
+    folder = tmp_path / "cache"
+    expected = facts(read_letor(path, cache=folder))
+    entry = entry_of(folder)
+    victim = entry / "labels.npy"
+    victim.write_bytes(victim.read_bytes().replace(b"}", b"("))
+    said = json.loads((entry / "entry.json").read_text())["facts"]
+    said["arrays"]["labels"]["crc32"] = cache._crc32(victim)
+    (entry / "entry.json").write_text(json.dumps({"crc32": cache._crc32_of(said), "facts": said}))
+    assert facts(read_letor(path, cache=folder)) == expected
+    assert len(parses) == 2
 
 
 def test_a_file_without_features_is_kept_too(tmp_path: Path) -> None:
