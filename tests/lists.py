@@ -51,6 +51,7 @@ def permuted_within(dataset: RankingDataset, seed: int) -> tuple[RankingDataset,
         labels=dataset.labels[rows],
         offsets=dataset.offsets,
         query_ids=dataset.query_ids,
-        weights=dataset.weights,
+        weights=dataset.weights if dataset.document_weights is None else dataset.weights[rows],
+        positions=None if dataset.positions is None else dataset.positions[rows],
     )
     return shuffled, rows

@@ -134,7 +134,7 @@ def _loop(parts: dict[str, Any]) -> Callable[..., float]:
         TIES_AVERAGE,
         WIDTH,
         WORTH,
-        alike_end,
+        alike_ends,
         average_alike,
         lambda_scale,
         load_query,
@@ -201,11 +201,12 @@ def _loop(parts: dict[str, Any]) -> Callable[..., float]:
             total = own = 0.0
             last, start, end = min(rows, n - 1), 0, 0
             held = np.zeros(n)
+            alike = np.arange(1, n + 1)
+            if rule.ties == TIES_AVERAGE:
+                alike = alike_ends(scores[low:high], order, low, lists)
             for i in range(last):
                 if i == end or i == 0:
-                    start, end = i, i + 1
-                    if rule.ties == TIES_AVERAGE:
-                        end = alike_end(i, scores[low:high], order, low, lists)
+                    start, end = i, alike[i]
                     held[:] = 0.0
                 for j in range(i + 1, n):
                     if scratch[WORTH, i] == scratch[WORTH, j]:
@@ -226,8 +227,7 @@ def _loop(parts: dict[str, Any]) -> Callable[..., float]:
                     scratch[CURVATURE, j] += bend
                     total += abs(force)
                 if len(probe) > 0 and i == min(end, last) - 1:
-                    if rule.ties == TIES_AVERAGE:
-                        share_weights(held, start, end, scores[low:high], order, low, lists)
+                    share_weights(held, start, end, alike)
                     for row in range(start, end):
                         for j in range(end, n):
                             if held[j] != 0.0:

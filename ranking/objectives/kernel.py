@@ -30,7 +30,8 @@ positions p in A and q in B
 
 and inside one group the mean of |D_p - D_q| 1(min(p, q) < K) over its pairs. For the other weights tied
 documents stand worse first, and those alike in worth, label and weight get their mean, which is the
-expected value over the orders among them. With `TIES_FILE` each document is a group of its own in input
+expected value over the orders among them. Winner weights know no ranks: where there are any, the weights of
+pairs are averaged so, and then multiplied. With `TIES_FILE` each document is a group of its own in input
 order, as LightGBM and XGBoost have it.
 
 The scratch is float64, or float32 where speed counts: the scores in it are relative to the query's best.
@@ -153,14 +154,21 @@ def sort_descending(scores: Any, order: Any) -> None:  # pragma: no cover - comp
 
 
 @njit(cache=True, nogil=True)
-def worse_first(scores: Any, worth: Any, labels: Any, weights: Any, order: Any) -> None:  # pragma: no cover
-    """Bring documents of equal scores to ascending worth, then label, then weight: no input order is left."""
+def worse_first(
+    scores: Any, worth: Any, labels: Any, weights: Any, winners: Any, order: Any
+) -> None:  # pragma: no cover
+    """Bring documents of equal scores to ascending worth, then label, weight, winner weight.
+
+    No input order is left.
+    """
     for index in range(1, len(order)):
         document = order[index]
         place = index
         while place > 0:
             other = order[place - 1]
-            if scores[other] != scores[document] or not comes_first(document, other, worth, labels, weights):
+            if scores[other] != scores[document]:
+                break
+            if not comes_first(document, other, worth, labels, weights, winners):
                 break
             order[place] = other
             place -= 1
@@ -168,12 +176,16 @@ def worse_first(scores: Any, worth: Any, labels: Any, weights: Any, order: Any) 
 
 
 @njit(cache=True, nogil=True)
-def comes_first(a: int, b: int, worth: Any, labels: Any, weights: Any) -> bool:  # pragma: no cover
+def comes_first(
+    a: int, b: int, worth: Any, labels: Any, weights: Any, winners: Any
+) -> bool:  # pragma: no cover
     if worth[a] != worth[b]:
         return bool(worth[a] < worth[b])
     if len(labels) > 0 and labels[a] != labels[b]:
         return bool(labels[a] < labels[b])
-    return bool(len(weights) > 0 and weights[a] < weights[b])
+    if len(weights) > 0 and weights[a] != weights[b]:
+        return bool(weights[a] < weights[b])
+    return bool(len(winners) > 0 and winners[a] < winners[b])
 
 
 @njit(cache=True, nogil=True)
@@ -493,7 +505,7 @@ def load_query(
     sort_descending(scores, order)
     grouped = rule.kind == UNIFORM or rule.kind == RANKED
     if rule.ties == TIES_AVERAGE and not grouped:
-        worse_first(scores, worth, labels, weights, order)
+        worse_first(scores, worth, labels, weights, winners, order)
     best = scores[order[0]]
     # Largest spread at which exp(-spread) is still a normal number, with room for products.
     limit = 600.0 if scratch.itemsize == 8 else 75.0
@@ -525,28 +537,34 @@ def load_query(
 
 
 @njit(cache=True, nogil=True)
-def alike_end(start: int, scores: Any, order: Any, low: int, lists: Any) -> int:  # pragma: no cover
-    """One past the last document alike to that at `start` in score, worth, label and weight."""
+def alike_ends(scores: Any, order: Any, low: int, lists: Any) -> Any:  # pragma: no cover
+    """For each place, one past the last document alike to its own in score, worth, label and weight.
+
+    Winner weights are left out: documents that differ in them alone would earn the same at a place.
+    """
     n = len(order)
     worth, labels = lists.worth[low : low + n], lists.labels[low : low + n]
-    weights = lists.document_weights[low : low + n]
-    first = order[start]
-    end = start + 1
-    while (
-        end < n
-        and scores[order[end]] == scores[first]
-        and not comes_first(first, order[end], worth, labels, weights)
-    ):
-        end += 1
-    return end
+    weights, none = lists.document_weights[low : low + n], lists.winner_weights[:0]
+    ends = np.empty(n, np.int64)
+    end = n
+    for place in range(n - 1, -1, -1):
+        document = order[place]
+        if place + 1 < n:
+            below = order[place + 1]
+            apart = scores[document] != scores[below]
+            if apart or comes_first(document, below, worth, labels, weights, none):
+                end = place + 1
+        ends[place] = end
+    return ends
 
 
 @njit(cache=True, nogil=True)
 def average_alike(scratch: Any, scores: Any, order: Any, low: int, lists: Any) -> None:  # pragma: no cover
     """Give alike documents their mean lambda and curvature."""
+    alike = alike_ends(scores, order, low, lists)
     start = 0
     while start < len(order):
-        end = alike_end(start, scores, order, low, lists)
+        end = alike[start]
         if end > start + 1:
             scratch[LAMBDA, start:end] = scratch[LAMBDA, start:end].mean()
             scratch[CURVATURE, start:end] = scratch[CURVATURE, start:end].mean()
@@ -554,17 +572,18 @@ def average_alike(scratch: Any, scores: Any, order: Any, low: int, lists: Any) -
 
 
 @njit(cache=True, nogil=True)
-def share_weights(
-    held: Any, start: int, end: int, scores: Any, order: Any, low: int, lists: Any
-) -> None:  # pragma: no cover
+def share_weights(held: Any, start: int, end: int, alike: Any) -> None:  # pragma: no cover
     """Turn the summed weights of the rows start .. end into each row's mean weights.
 
     The rows are alike, and a row's weights with documents that are alike to each other are their mean.
     """
     other = end
-    while other < len(order):
-        after = alike_end(other, scores, order, low, lists)
-        held[other:after] = held[other:after].mean() / (end - start)
+    while other < len(alike):
+        after = alike[other]
+        if after == other + 1:
+            held[other] /= end - start
+        else:
+            held[other:after] = held[other:after].mean() / (end - start)
         other = after
 
 
@@ -612,6 +631,54 @@ def lambda_scale(total: float, lambda_norm: bool) -> float:  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
+def visit_alike_winners(
+    scratch: Any, spare: Any, ends: Any, alike: Any, order: Any, probe: Any, inverse: float, lists: Any,
+    rule: Any, safe: bool, rows: int,
+) -> Any:  # pragma: no cover  # fmt: skip
+    """The rest of `visit_query` where alike documents have places of their own, and winner weights.
+
+    The rows of alike documents are weighed first; then each takes their mean, times the winner's weight.
+    """
+    n = len(order)
+    weights, means = spare[0], spare[1]
+    by_documents, kind, formula, shape = len(lists.document_weights) > 0, rule.kind, rule.formula, rule.shape
+    ranked, near = rule.ranked * inverse, rule.near * inverse
+    last, start = min(rows, n - 1), 0
+    score_norm = rule.score_norm and scratch[SCORE, n - 1] != 0.0
+    total = value = 0.0
+    while start < last:
+        end = alike[start]
+        means[end:n] = 0.0
+        for i in range(start, min(end, last)):
+            if kind == DISTANCE:
+                weigh_row_by_distance(scratch, weights, i, n, lists.steps, lists.stretch, ranked, near)
+            else:
+                weigh_row(scratch, weights, i, ends[i], n, kind, inverse)
+            if score_norm:
+                divide_by_gaps(scratch, weights, i, n)
+            adjust_row(scratch, weights, i, n, by_documents, False, rule.label_gap)
+            means[end:n] += weights[end:n]
+        share_weights(means, start, end, alike)
+        for i in range(start, min(end, n - 1)):
+            full = i + 1 + (n - i - 2 + WIDTH) // WIDTH * WIDTH
+            # Alike documents have no order to learn among them.
+            weights[i + 1 : end] = 0.0
+            weights[end:n] = means[end:n]
+            adjust_row(scratch, weights, i, n, False, True, 0.0)
+            weights[n:full] = 0.0
+            if formula == LOGISTIC:
+                if not safe:
+                    spread_exponentials(scratch, i, n, shape)
+                total += logistic_row(scratch, weights, i, full, shape, safe)
+            else:
+                total += hinge_row(scratch, weights, i, full, shape, formula == SQUARED_HINGE)
+            if len(probe) > 0:
+                value += row_value(formula, shape, weights, probe, order, i, n)
+        start = end
+    return total, value
+
+
+@njit(cache=True, nogil=True)
 def visit_query(
     scratch: Any, spare: Any, ends: Any, order: Any, scores: Any, probe: Any, low: int, inverse: float,
     lists: Any, rule: Any,
@@ -625,6 +692,13 @@ def visit_query(
     ranked, near = rule.ranked * inverse, rule.near * inverse
     safe, rows = load_query(scratch, ends, order, scores, low, lists, rule)
     shared = rule.ties == TIES_AVERAGE and kind != UNIFORM and kind != RANKED
+    alike = order
+    if shared and (by_winners or len(probe) > 0):
+        alike = alike_ends(scores, order, low, lists)
+        if by_winners and (alike > np.arange(1, n + 1)).any():
+            return visit_alike_winners(
+                scratch, spare, ends, alike, order, probe, inverse, lists, rule, safe, rows
+            )
     last, start, end = min(rows, n - 1), 0, 0
     score_norm = rule.score_norm and scratch[SCORE, n - 1] != 0.0
     total = value = 0.0
@@ -647,11 +721,11 @@ def visit_query(
             total += hinge_row(scratch, weights, i, full, shape, formula == SQUARED_HINGE)
         if len(probe) > 0 and shared:
             if i == end or i == 0:
-                start, end = i, alike_end(i, scores, order, low, lists)
+                start, end = i, alike[i]
                 halves[:n] = 0.0
             halves[end:n] += weights[end:n]
             if i == min(end, last) - 1:
-                share_weights(halves, start, end, scores, order, low, lists)
+                share_weights(halves, start, end, alike)
                 for row in range(start, end):
                     value += row_value(formula, shape, halves, probe, order, row, n)
         elif len(probe) > 0:

@@ -36,6 +36,19 @@ THETA = [1 / (1 + i) for i in range(9)]
 VARIANTS: dict[str, Any] = {
     **OBJECTIVES,
     "unbiased_lambdarank": UnbiasedLambdaRank(positions="rows", propensities=THETA),
+    **{
+        f"unbiased_lambdarank, {metric}, top {top}": UnbiasedLambdaRank(
+            metric=metric, truncation=top, positions="rows", propensities=THETA
+        )
+        for metric in ("dcg", "map", "mrr", "err", "precision")
+        for top in (3, 30)
+    },
+    "unbiased_lambdarank, map, by label gaps": UnbiasedLambdaRank(
+        metric="map", label_gap=1.5, positions="rows", propensities=THETA
+    ),
+    "unbiased_lambdarank, err at 4, file ties": UnbiasedLambdaRank(
+        metric="err", truncation=4, truncation_rule="exact", ties="file", positions="rows", propensities=THETA
+    ),
     "gumbel:lambdarank": objective_named("gumbel:lambdarank", {"draws": 3}),
     "gumbel:softmax": objective_named("gumbel:softmax", {"strength": 1.0}),
     "squared hinge, truncated": SquaredHinge(margin=0.7, truncation=3, score_normalization=True),

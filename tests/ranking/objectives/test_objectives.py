@@ -24,8 +24,10 @@ from ranking.objectives import (
     RankNet,
     Softmax,
     SquaredHinge,
+    UnbiasedLambdaRank,
     objective_named,
 )
+from ranking.objectives.lambdarank import METRICS
 from tests.lists import one_list, permuted_within, random_lists
 
 SHOWN_IN_ORDER = {"positions": "rows", "propensities": [1 / (1 + i) for i in range(40)]}
@@ -64,10 +66,20 @@ LISTED = {name: o for name, o in VARIANTS.items() if o.shift_invariant}
 everything = pytest.mark.parametrize("objective", VARIANTS.values(), ids=VARIANTS.keys())
 
 
-ORDERLESS = [  # noise and positions belong to rows
-    n for n, o in VARIANTS.items()
-    if getattr(o, "ties", "") != "file" and not o.stochastic and not o.needs_positions
-]  # fmt: skip
+PLACED = {"propensities": [1 / (1 + i) for i in range(40)]}
+METRIC_MEMBERS = {
+    "lambdarank": objective_named("lambdarank"),
+    "unbiased_lambdarank": objective_named("unbiased_lambdarank", PLACED),
+}
+ORDERLESS: dict[str, Any] = {  # noise belongs to rows
+    **{n: o for n, o in VARIANTS.items() if not o.stochastic and not o.needs_positions},
+    **{
+        f"{name}, {metric}": replace(objective, metric=metric, truncation=truncation)
+        for name, objective in METRIC_MEMBERS.items()
+        for metric, truncation in itertools.product(METRICS, (2, 10))
+    },
+}
+ORDERLESS = {n: o for n, o in ORDERLESS.items() if getattr(o, "ties", "") != "file"}
 paired = pytest.mark.parametrize("objective", PAIRED.values(), ids=PAIRED.keys())
 listed = pytest.mark.parametrize("objective", LISTED.values(), ids=LISTED.keys())
 
@@ -128,19 +140,76 @@ def test_gradients_sum_to_zero_in_every_query(objective: Any, lists: Any) -> Non
 
 
 @pytest.mark.parametrize("name", ORDERLESS)
-@given(seed=st.integers(0, 10_000))
+@given(
+    seed=st.integers(0, 10_000),
+    label_gap=st.sampled_from([0.0, 1.5]),
+    weights=st.sampled_from(["none", "queries", "documents"]),
+    precision=st.sampled_from(["float32", "float64"]),
+)
 @settings(max_examples=15, deadline=None, derandomize=True)
-def test_row_order_never_matters(name: str, seed: int) -> None:
-    """Permuting a query's documents permutes gradient and hessian, also where scores tie."""
-    dataset = random_lists(queries=4, longest=9, seed=seed)
+def test_row_order_never_matters(
+    name: str, seed: int, label_gap: float, weights: str, precision: str
+) -> None:
+    """Permuting a query's documents permutes gradient and hessian, also where scores tie.
+
+    Weights and positions move with their documents.
+    """
+    objective, dataset, draw = ORDERLESS[name], random_lists(4, 9, seed=seed), np.random.default_rng(seed)
+    if isinstance(objective, Pairwise):
+        objective = replace(objective, label_gap=label_gap, precision=precision)
+    count = {"none": 0, "queries": dataset.query_count, "documents": dataset.document_count}[weights]
+    dataset = replace(
+        dataset,
+        weights=draw.choice([0.5, 1.0, 3.0], count).astype(np.float32) if count else None,
+        positions=draw.integers(1, 40, dataset.document_count),
+    )
     shuffled, rows = permuted_within(dataset, seed + 1)
-    scores = scores_for(dataset, seed, ties=True)
-    for there, here in zip(
-        VARIANTS[name].gradients(scores[rows], shuffled),
-        VARIANTS[name].gradients(scores, dataset),
-        strict=True,
-    ):
-        assert there == pytest.approx(here[rows], rel=1e-9, abs=1e-12)
+    scores = np.zeros(dataset.document_count) if seed % 3 == 0 else scores_for(dataset, seed, ties=True)
+    here, there = objective.gradients(scores, dataset), objective.gradients(scores[rows], shuffled)
+    loss = objective.loss(scores[rows], shuffled)
+    assert loss == pytest.approx(objective.loss(scores, dataset), rel=1e-9, abs=1e-12)
+    trained = objective.prepare(shuffled)(scores[rows]), objective.prepare(dataset)(scores)
+    near = {"rel": 1e-9, "abs": 1e-12} if trained[0][0].dtype == np.float64 else {"rel": 1e-4, "abs": 1e-5}
+    for part in (0, 1):
+        assert there[part] == pytest.approx(here[part][rows], rel=1e-9, abs=1e-12)
+        assert trained[0][part] == pytest.approx(trained[1][part][rows], **near)
+
+
+@pytest.mark.parametrize("truncation", [2, 3, 4])
+@pytest.mark.parametrize("metric", METRICS)
+def test_tied_clicks_keep_their_propensities(metric: str, truncation: int) -> None:
+    """Two clicks of equal score, shown at places of propensity 1 and 0.4: their gradients are 1 : 2.5.
+
+    Each is the better one in all its pairs, and stands at each place equally often.
+    """
+    labels, theta = [1.0, 0.0, 1.0, 0.0, 0.0], [1, 0.6, 0.4, 0.3, 0.2]
+    dataset = one_list(labels, positions=np.arange(1, 6))
+    objective = objective_named(
+        "unbiased_lambdarank", {"metric": metric, "propensities": theta, "truncation": truncation}
+    )
+    gradient, hessian = objective.gradients(np.zeros(5), dataset)
+    assert gradient[2] == pytest.approx(2.5 * gradient[0], rel=1e-12)
+    assert hessian[2] == pytest.approx(2.5 * hessian[0], rel=1e-12)
+    assert gradient[0] < 0
+    # those not clicked are alike, whatever their places: only the better one's propensity counts
+    assert gradient[[1, 3, 4]] == pytest.approx(-(gradient[0] + gradient[2]) / 3, rel=1e-12)
+
+
+def test_tied_clicks_by_hand() -> None:
+    """Average precision, worse first: three documents without a click, then the two clicked.
+
+    Swapping ranks i and j changes it by (1 / i − D_j) / 2 with D = 1/4, 2/5 − 1/4; in the mean over both by
+    (11/18 − 1/5) / 2 = 37/180. Each clicked one has three such pairs, which pull with 1/2.
+    """
+    objective = UnbiasedLambdaRank(
+        metric="map", propensities=[1, 0.6, 0.4, 0.3, 0.2], score_normalization=False,
+        lambda_normalization=False,
+    )  # fmt: skip
+    dataset = one_list([1.0, 0.0, 1.0, 0.0, 0.0], positions=np.arange(1, 6))
+    gradient, hessian = objective.gradients(np.zeros(5), dataset)
+    force = 3 * 37 / 180 / 2
+    assert gradient == pytest.approx([-force, 3.5 * force / 3, -2.5 * force, *[3.5 * force / 3] * 2])
+    assert hessian == pytest.approx([force / 2, 3.5 * force / 6, 2.5 * force / 2, *[3.5 * force / 6] * 2])
 
 
 @listed
