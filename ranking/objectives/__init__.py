@@ -77,6 +77,8 @@ class Objective(Protocol):
     shift_invariant  does a constant added to a list's scores change nothing?
     stochastic       are there draws, by seed, round and row?
     needs_positions  does the data need the positions at which documents were shown?
+
+    What `prepare` returns may be called from several threads; its arrays are the caller's own.
     """
 
     @property

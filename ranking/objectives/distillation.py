@@ -52,7 +52,7 @@ class MarginMSE:
         def gradients(scores: Any) -> tuple[Float64, Float64]:
             apart = check_scores(scores, dataset) - targets
             mean = np.repeat(np.add.reduceat(share * apart, starts), sizes)
-            return 2.0 * weights * (apart - mean), hessian
+            return 2.0 * weights * (apart - mean), hessian.copy()
 
         return gradients
 

@@ -9,6 +9,7 @@ weights multiply their targets. Losses sum over lists.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -51,17 +52,19 @@ class Listwise:
         raise TypeError(f"{type(self).__name__} names no targets")
 
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
-        """`scores -> (gradient, hessian)` for many rounds on one data set; threads are not needed."""
-        weights, number = row_weights(dataset), first_round
-        targets = self.targets(dataset, number) * weights
-        targets = _without_single(targets, dataset)
+        """`scores -> (gradient, hessian)` for many rounds on one data set; threads are not needed.
+
+        It may be called from several threads: each call is a round of its own.
+        """
+        weights = row_weights(dataset)
+        first_targets = _without_single(self.targets(dataset, first_round) * weights, dataset)
+        rounds = count(first_round)
 
         def gradients(scores: Any) -> tuple[Float64, Float64]:
-            nonlocal targets, number
             at = check_scores(scores, dataset)
+            number, targets = next(rounds), first_targets  # no two threads get one number
             if self.stochastic and number > first_round:
                 targets = _without_single(self.targets(dataset, number) * weights, dataset)
-            number += 1
             p, _ = _softmax(at, dataset)
             total = np.repeat(np.add.reduceat(targets, dataset.offsets[:-1]), dataset.sizes)
             return total * p - targets, total * p * (1.0 - p) * self.hessian_scale

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -139,11 +140,12 @@ class Pairwise:
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
         """`scores -> (gradient, hessian)` for many rounds on one data set, over this many threads.
 
-        The arrays it returns are of type `precision`. It remembers the last order of the documents: call it
-        from one thread at a time. `first_round` is what a continued run has behind it; it changes nothing
-        here.
+        The arrays it returns are of type `precision`. It may be called from several threads. `first_round` is
+        what a continued run has behind it; it changes nothing here.
         """
-        lists, rule, nothing, orders = self.lists(dataset), self.rule(), np.empty(0), _input_orders(dataset)
+        lists, rule, nothing = self.lists(dataset), self.rule(), np.empty(0)
+        # The last call's orders, a good start for sorting; they change nothing else.
+        last_orders, in_use = _input_orders(dataset), Lock()
         chunks = _balanced(dataset, rule.truncation, 1 if threads == 1 else threads * _CHUNKS_PER_THREAD)
         pool = ThreadPoolExecutor(threads, "gradients") if threads > 1 else None
         visit, dtype = self.visit(), np.dtype(self.working_type())
@@ -151,14 +153,20 @@ class Pairwise:
         def gradients(scores: Any) -> tuple[Any, Any]:
             at = check_scores(scores, dataset)
             gradient, hessian = np.empty(len(at), dtype), np.empty(len(at), dtype)
+            first = in_use.acquire(blocking=False)
+            orders = last_orders if first else _input_orders(dataset)
 
             def run(queries: Any) -> None:
                 visit(queries, lists, rule, at, orders, nothing, gradient, hessian)
 
-            if pool is None:
-                run(chunks[0])
-            else:
-                list(pool.map(run, chunks))
+            try:
+                if pool is None:
+                    run(chunks[0])
+                else:
+                    list(pool.map(run, chunks))
+            finally:
+                if first:
+                    in_use.release()
             return gradient, hessian
 
         return gradients

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -74,18 +75,22 @@ class Gumbel:
         )
 
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
-        """`scores -> (gradient, hessian)`, each call the next round, counted from `first_round`."""
+        """`scores -> (gradient, hessian)`, each call the next round, counted from `first_round`.
+
+        It may be called from several threads: their rounds go one after the other.
+        """
         # One for each draw: each remembers the order of its own last ranking.
         members = [self.objective.prepare(dataset, threads, first_round) for _ in range(self.draws)]
-        number = first_round
+        number, turn = first_round, Lock()
 
         def gradients(scores: Any) -> tuple[Any, Any]:
             nonlocal number
             at = check_scores(scores, dataset)
-            parts = [
-                member(at + noise) for member, noise in zip(members, self.noise(len(at), number), strict=True)
-            ]
-            number += 1
+            # A member that draws too must be in the same round as the noise.
+            with turn:
+                noises = self.noise(len(at), number)
+                parts = [member(at + noise) for member, noise in zip(members, noises, strict=True)]
+                number += 1
             gradient, hessian = (sum(part[i] for part in parts) / self.draws for i in (0, 1))
             return gradient, hessian
 

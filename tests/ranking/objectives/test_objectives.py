@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -87,6 +88,12 @@ listed = pytest.mark.parametrize("objective", LISTED.values(), ids=LISTED.keys()
 @pytest.fixture(scope="module")
 def lists() -> Any:
     return random_lists(queries=12, longest=14, seed=3)
+
+
+@pytest.fixture(scope="module")
+def many_lists() -> Any:
+    """Enough of them that calls from several threads overlap."""
+    return random_lists(queries=150, longest=39, seed=3)
 
 
 def scores_for(dataset: Any, seed: int = 1, ties: bool = False) -> Any:
@@ -288,6 +295,36 @@ def test_threads_give_the_same_numbers(objective: Any, lists: Any) -> None:
     one, three = objective.prepare(lists, 1)(scores), objective.prepare(lists, 3)(scores)
     assert (one[0] == three[0]).all()
     assert (one[1] == three[1]).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", [n for n, o in VARIANTS.items() if not o.stochastic])
+def test_four_callers_at_once_get_what_one_gets(name: str, threads: int, many_lists: Any) -> None:
+    """To the bit; an order shared between calls would be torn."""
+    rounds = [scores_for(many_lists, seed) for seed in range(16)]
+    expected = [VARIANTS[name].prepare(many_lists)(scores) for scores in rounds]
+    run = VARIANTS[name].prepare(many_lists, threads)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(run, rounds))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours[0] == theirs[0]).all()
+        assert (ours[1] == theirs[1]).all()
+    ours[1][:] = 7.0
+    assert (run(rounds[-1])[1] == theirs[1]).all()
+
+
+@pytest.mark.parametrize("name", ["xendcg", "gumbel", "gumbel of xendcg"])
+def test_four_callers_at_once_draw_each_round_once(name: str, many_lists: Any) -> None:
+    """At the same scores, 16 calls give the gradients of 16 rounds, whoever gets which."""
+    objective = {**VARIANTS, "gumbel of xendcg": objective_named("gumbel:xendcg")}[name]
+    scores, serial, shared = scores_for(many_lists), *(objective.prepare(many_lists) for _ in range(2))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(shared, [scores] * 16))
+    expected = [serial(scores) for _ in range(16)]
+    assert len({gradient.tobytes() for gradient, _ in expected}) == 16
+    assert sorted(g.tobytes() + h.tobytes() for g, h in found) == sorted(
+        g.tobytes() + h.tobytes() for g, h in expected
+    )
 
 
 @everything
