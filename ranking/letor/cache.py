@@ -206,7 +206,7 @@ def _open(entry: Path) -> RankingDataset:
 
 def _crc32(path: Path) -> int:
     """The CRC-32 of a file's bytes."""
-    return zlib.crc32(np.memmap(path, np.uint8, "r"))
+    return zlib.crc32(np.memmap(path, np.uint8, "r").data)
 
 
 def _crc32_of(facts: dict[str, Any]) -> int:

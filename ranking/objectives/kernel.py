@@ -34,17 +34,15 @@ expected value over the orders among them. Winner weights know no ranks: where t
 pairs are averaged so, and then multiplied. With `TIES_FILE` each document is a group of its own in input
 order, as LightGBM and XGBoost have it.
 
-The scratch is float64, or float32 where speed counts: the scores in it are relative to the query's best.
-All compiled code that works together stands in this file: Numba's cache notices a change in the file of
-the function it keeps, not in a file that one imports from.
-"""
+The scratch is float64, or float32 where speed counts: the scores in it are relative to the query's best."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ranking.compiled.jit import compiled
 
 LOGISTIC, HINGE, SQUARED_HINGE = range(3)
 UNIFORM, RANKED, DISTANCE, PRECISION_AVERAGE, FIRST_RELEVANT, CASCADE = range(6)
@@ -127,7 +125,7 @@ class Rule(NamedTuple):
     hessian_scale: float
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_descending(scores: Any, order: Any) -> None:  # pragma: no cover - compiled
     """Bring `order`, any order of the indices of `scores`, to best first, equal scores in input order.
 
@@ -153,7 +151,7 @@ def sort_descending(scores: Any, order: Any) -> None:  # pragma: no cover - comp
             return
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def worse_first(
     scores: Any, worth: Any, labels: Any, weights: Any, winners: Any, order: Any
 ) -> None:  # pragma: no cover
@@ -175,7 +173,7 @@ def worse_first(
         order[place] = document
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def comes_first(
     a: int, b: int, worth: Any, labels: Any, weights: Any, winners: Any
 ) -> bool:  # pragma: no cover
@@ -188,7 +186,7 @@ def comes_first(
     return bool(len(winners) > 0 and winners[a] < winners[b])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def inside_gap(discounts: Any, start: int, end: int, top: int) -> float:  # pragma: no cover
     """Mean over the pairs p < q of a tie group of (D_p - D_q) where p is inside the truncation."""
     below = 0.0
@@ -202,7 +200,7 @@ def inside_gap(discounts: Any, start: int, end: int, top: int) -> float:  # prag
     return 2.0 * total / (size * (size - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def group_factors(
     scratch: Any, ends: Any, scores: Any, order: Any, discounts: Any, rule: Any
 ) -> int:  # pragma: no cover
@@ -235,7 +233,7 @@ def group_factors(
     return rows
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def spread_over_group(
     scratch: Any, ends: Any, start: int, end: int, top: int, ranked: bool, discounts: Any
 ) -> None:  # pragma: no cover
@@ -260,7 +258,7 @@ def spread_over_group(
         scratch[INSIDE, place] = inside
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def order_factors(scratch: Any, ends: Any, n: int, discounts: Any, rule: Any) -> int:  # pragma: no cover
     """Write T, tau and D where each document has its own rank; returns how many rows have pairs."""
     worth, top, tau, discount = scratch[WORTH], scratch[TOP], scratch[TAU], scratch[DISCOUNT]
@@ -301,7 +299,7 @@ def order_factors(scratch: Any, ends: Any, n: int, discounts: Any, rule: Any) ->
 
 
 # Said aloud, since a callee would inherit its caller's: reordered, the floor would vanish in a huge score.
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+@compiled(error_model="numpy", fastmath=False)
 def divide_by_gaps(scratch: Any, weights: Any, i: int, n: int) -> None:  # pragma: no cover
     """Divide row i's weights by 0.01 + |s_i - s_j|."""
     below, scores, score_i = weights[i + 1 : n], scratch[SCORE, i + 1 : n], scratch[SCORE, i]
@@ -310,7 +308,7 @@ def divide_by_gaps(scratch: Any, weights: Any, i: int, n: int) -> None:  # pragm
         below[k] /= floor + (score_i - scores[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def weigh_row(
     scratch: Any, weights: Any, i: int, end: int, n: int, kind: int, inverse: float
 ) -> None:  # pragma: no cover
@@ -336,7 +334,7 @@ def weigh_row(
             lower[k] = (worth_i - lower_worth[k]) * max(top - tau * lower_discount[k], zero)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def weigh_row_by_distance(
     scratch: Any, weights: Any, i: int, n: int, steps: Any, stretch: Any, ranked: float, near: float
 ) -> None:  # pragma: no cover
@@ -348,7 +346,7 @@ def weigh_row_by_distance(
         row[k] = (scratch[WORTH, i] - worth[k]) * factor
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def weigh_tied_labels(scratch: Any, halves: Any, i: int, end: int, n: int) -> None:  # pragma: no cover
     """Write the weight of row i's pairs of equal labels, 0 for the others, into `halves[i + 1 : n]`."""
     worth_i, top, inside = scratch[WORTH, i], scratch[TOP, i], scratch[INSIDE, i]
@@ -359,7 +357,7 @@ def weigh_tied_labels(scratch: Any, halves: Any, i: int, end: int, n: int) -> No
         halves[j] = top if scratch[WORTH, j] == worth_i else zero
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def adjust_row(
     scratch: Any, weights: Any, i: int, n: int, by_documents: bool, by_winners: bool, label_gap: float
 ) -> None:  # pragma: no cover
@@ -379,7 +377,7 @@ def adjust_row(
             row[k] *= abs(label_i - labels[k]) ** label_gap
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def spread_exponentials(scratch: Any, i: int, n: int, sigma: float) -> None:  # pragma: no cover
     """Write exp(-sigma (s_i - s_j)) for row i: e_j with e_i put to 1, where factors would underflow."""
     exponential, scores = scratch[EXPONENTIAL, i + 1 : n], scratch[SCORE, i + 1 : n]
@@ -388,7 +386,7 @@ def spread_exponentials(scratch: Any, i: int, n: int, sigma: float) -> None:  # 
         exponential[k] = np.exp(-sigma * (score_i - scores[k]))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def logistic_row(
     scratch: Any, weights: Any, i: int, n: int, shape: float, safe: bool
 ) -> float:  # pragma: no cover
@@ -417,7 +415,7 @@ def logistic_row(
     return float(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def half_row(
     scratch: Any, halves: Any, i: int, n: int, shape: float, safe: bool
 ) -> float:  # pragma: no cover
@@ -439,7 +437,7 @@ def half_row(
     return float(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+@compiled(error_model="numpy", fastmath=_REORDER)
 def hinge_row(
     scratch: Any, weights: Any, i: int, n: int, shape: float, squared: bool
 ) -> float:  # pragma: no cover
@@ -467,7 +465,7 @@ def hinge_row(
     return float(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled(error_model="numpy", fastmath={"contract"})
 def fast_exponentials(scratch: Any, n: int, sigma: float) -> None:  # pragma: no cover
     """exp(sigma s) of scores in [-75 / sigma, 0], float32, by 2^k times a polynomial: it runs in vectors.
 
@@ -494,7 +492,7 @@ def fast_exponentials(scratch: Any, n: int, sigma: float) -> None:  # pragma: no
         bits[place] += np.int32(k) << np.int32(23)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def load_query(
     scratch: Any, ends: Any, order: Any, scores: Any, low: int, lists: Any, rule: Any
 ) -> Any:  # pragma: no cover
@@ -536,7 +534,7 @@ def load_query(
     return safe, order_factors(scratch, ends, n, lists.discounts, rule)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def alike_ends(scores: Any, order: Any, low: int, lists: Any) -> Any:  # pragma: no cover
     """For each place, one past the last document alike to its own in score, worth, label and weight.
 
@@ -558,7 +556,7 @@ def alike_ends(scores: Any, order: Any, low: int, lists: Any) -> Any:  # pragma:
     return ends
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def average_alike(scratch: Any, scores: Any, order: Any, low: int, lists: Any) -> None:  # pragma: no cover
     """Give alike documents their mean lambda and curvature."""
     alike = alike_ends(scores, order, low, lists)
@@ -571,7 +569,7 @@ def average_alike(scratch: Any, scores: Any, order: Any, low: int, lists: Any) -
         start = end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def share_weights(held: Any, start: int, end: int, alike: Any) -> None:  # pragma: no cover
     """Turn the summed weights of the rows start .. end into each row's mean weights.
 
@@ -587,7 +585,7 @@ def share_weights(held: Any, start: int, end: int, alike: Any) -> None:  # pragm
         other = after
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pair_value(formula: int, gap: float, shape: float) -> float:  # pragma: no cover
     """The pair loss at one score difference: log(1 + exp(-sigma d)), stable, or the hinges."""
     if formula == LOGISTIC:
@@ -597,7 +595,7 @@ def pair_value(formula: int, gap: float, shape: float) -> float:  # pragma: no c
     return float(short * short if formula == SQUARED_HINGE else short)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def row_value(
     formula: int, shape: float, weights: Any, scores: Any, order: Any, i: int, n: int
 ) -> float:  # pragma: no cover
@@ -609,7 +607,7 @@ def row_value(
     return value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def half_value(
     shape: float, halves: Any, scores: Any, order: Any, i: int, n: int
 ) -> float:  # pragma: no cover
@@ -622,7 +620,7 @@ def half_value(
     return value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lambda_scale(total: float, lambda_norm: bool) -> float:  # pragma: no cover
     """log2(1 + S) / S with S the sum of |lambda| over both documents of every pair; 1 where S is 0."""
     if lambda_norm and total > 0.0:
@@ -630,7 +628,7 @@ def lambda_scale(total: float, lambda_norm: bool) -> float:  # pragma: no cover
     return 1.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def visit_alike_winners(
     scratch: Any, spare: Any, ends: Any, alike: Any, order: Any, probe: Any, inverse: float, lists: Any,
     rule: Any, safe: bool, rows: int,
@@ -678,7 +676,7 @@ def visit_alike_winners(
     return total, value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def visit_query(
     scratch: Any, spare: Any, ends: Any, order: Any, scores: Any, probe: Any, low: int, inverse: float,
     lists: Any, rule: Any,
@@ -744,7 +742,7 @@ def visit_query(
     return total, value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def visit_pairs(
     queries: Any, lists: Any, rule: Any, scores: Any, orders: Any, probe: Any, gradient: Any, hessian: Any
 ) -> float:  # pragma: no cover
