@@ -13,6 +13,7 @@ The rooms:
     reranking    matrix -> ordered reply, with contributions
     answering    bytes -> reply: all of the above in order
     dialects     the wire formats of other rerank services
+    naming       which model their clients mean
     experiments  which version answers whom: splits and drafts
     shadow       another version in the background, compared
     journal      what was shown and what came of it
@@ -25,6 +26,7 @@ The rooms:
     routes       the routes, thin
     openapi      the schema of the wire, from the structs
     errors       the one error shape
+    echo         what a client sent, said back: cut
     access       who may ask for what, and how often
     boundary     what wraps every request: metrics, and the last catch
     draining     not ready any more, and still answering

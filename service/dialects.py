@@ -5,11 +5,13 @@ map by name) or with an `id` whose features are stored. For clients that send st
 such an object as JSON or, where there is a feature store, be the id itself. Scores are 1 / (1 + exp(−score)),
 in [0, 1] as these formats promise, unless `raw_scores` asks for the ranker's own.
 
-Unset and null are the same everywhere; keys we do not know are ignored, and named in `meta.warnings`.
+Unset and null are the same everywhere; keys we do not know are ignored, and named in `meta.warnings`, as is a
+model name that we do not know, with the model that answered.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Set
@@ -32,11 +34,12 @@ from service.messages import (
     Result,
     Value,
 )
+from service.naming import ForeignNames
 
 Kind = TypeVar("Kind")
 
-UNSPECIFIED = "default/not-specified"
-"""What infinity's clients send for no model."""
+WARNINGS_HEADER = "X-Warnings"
+"""A JSON array of strings, for TEI, whose answer is a bare list: the others have `meta.warnings`."""
 
 _IGNORED = frozenset({
     "max_chunks_per_doc", "max_tokens_per_doc", "max_tokens_per_query", "priority", "rank_fields",
@@ -73,15 +76,16 @@ class Foreign:
     raw_scores: bool
     return_documents: bool
     vllm: bool
-    warnings: list[str]
+    unknown_model: str | None
+    unknown_fields: list[str]
 
 
-def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: bool) -> Foreign:
+def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -> Foreign:
     """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
 
-    `aliases` are models' names over there -> references here; `stored` says that ids can be looked up.
-    Raises ApiError 400 for what is no JSON, no documents, a `top_n` below 1 and texts without features; 422
-    for values of other types.
+    `names` finds the model that is meant; `stored` says that ids can be looked up. Raises ApiError 400 for
+    what is no JSON, no documents, a `top_n` below 1 and texts without features; 404 for a model nobody stands
+    in for; 422 for values of other types.
     """
     fields = _fields(body)
     tei = path == "/rerank" and "texts" in fields
@@ -90,8 +94,10 @@ def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: 
     documents = _documents(fields, "texts" if tei else "documents")
     top = None if tei else _top(fields, "top_k" if voyage else "top_n", zero_is_all=vllm)
     model = _field(fields, "model", str | None, None)
+    # TEI serves one model, and its clients send whatever name they were given.
+    reference, known = names.reference(model, needed=not tei)
     asked = RawRankRequest(
-        model=None if model in (None, UNSPECIFIED) else aliases.get(model, model),
+        model=reference,
         request_id=_field(fields, "request_id", RequestId | None, None),
         query=Query(text=_query(fields)),
         context=_field(fields, "context", dict[str, Value] | None, None),
@@ -109,16 +115,16 @@ def read_foreign(body: bytes, path: str, aliases: Mapping[str, str], *, stored: 
             _field(fields, "return_text" if tei else "return_documents", bool | None, None)
         ),
         vllm=vllm,
-        warnings=[
-            f"unknown field {shown(name)} is ignored"
-            for name in sorted(fields.keys() - _READ - _IGNORED)[:10]
-        ],
+        unknown_model=None if known else model,
+        unknown_fields=sorted(fields.keys() - _READ - _IGNORED)[:10],
     )
 
 
-def answer_foreign(reply: RankReply, foreign: Foreign) -> bytes:
-    """The answer in the request's dialect."""
-    return msgspec.json.encode(foreign.answer(reply, foreign))
+def answer_foreign(reply: RankReply, foreign: Foreign) -> tuple[bytes, dict[str, str]]:
+    """(the answer in the request's dialect, headers)."""
+    answer = foreign.answer(reply, foreign)
+    warnings = _warnings(reply, foreign) if isinstance(answer, list) else []
+    return msgspec.json.encode(answer), {WARNINGS_HEADER: json.dumps(warnings)} if warnings else {}
 
 
 def foreign_error(error: ApiError, path: str) -> ApiError:
@@ -275,14 +281,22 @@ def _model(reply: RankReply) -> str:
     return f"{reply.model}@{reply.version}"
 
 
+def _warnings(reply: RankReply, foreign: Foreign) -> list[str]:
+    name = foreign.unknown_model
+    return [
+        *([] if name is None else [f"model {shown(name)} is not known: {_model(reply)} answers for it"]),
+        *(f"unknown field {shown(field)} is ignored" for field in foreign.unknown_fields),
+    ]
+
+
 def _object(raw: Raw) -> dict[str, str]:
     return {"text": _text(raw)}
 
 
 def _cohere(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
     meta: dict[str, Any] = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
-    if foreign.warnings:
-        meta["warnings"] = foreign.warnings
+    if warnings := _warnings(reply, foreign):
+        meta["warnings"] = warnings
     return {
         "id": reply.request_id,
         "model": _model(reply),
@@ -303,11 +317,13 @@ def _infinity(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
 
 
 def _voyage(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
+    warnings = _warnings(reply, foreign)
     return {
         "object": "list",
         "data": _results(reply, foreign, _text),
         "model": _model(reply),
         "usage": {"total_tokens": 0},
+        **({"meta": {"warnings": warnings}} if warnings else {}),
     }
 
 

@@ -109,8 +109,17 @@ class Models:
         """The reference behind a request that names no model."""
         if self._default is not None:
             return self._default
-        names = {model.name for model in self._table.values()}
+        names = self.names
         return next(iter(names)) if len(names) == 1 else None
+
+    @property
+    def names(self) -> set[str]:
+        """What is served, without versions and aliases."""
+        return {model.name for model in self._table.values()}
+
+    def knows(self, reference: str) -> bool:
+        """Whether it is of a name that is served; that name may not have this version or alias."""
+        return reference in self._table or reference.partition("@")[0].partition(":")[0] in self.names
 
     @property
     def ready(self) -> bool:
@@ -137,17 +146,18 @@ class Models:
             )
         model = table.get(wanted) or self._load(wanted)
         if model is None:
-            raise _unknown_model(wanted, sorted(table))
+            raise unknown_model(wanted, sorted(table))
         return model
 
 
-def _unknown_model(reference: str, known: list[str]) -> ApiError:
+def unknown_model(reference: str, known: list[str], more: str = "") -> ApiError:
+    """A 404 with the references that are known; `more` ends the sentence."""
     near = nearest(reference, known)
     hint = f"; did you mean {near!r}?" if near else ""
     return ApiError(
         404,
         "unknown_model",
-        f"there is no model {shown(reference)}{hint} (known: {', '.join(known)})",
+        f"there is no model {shown(reference)}{hint} (known: {', '.join(known)}){more}",
         nearest=near,
         known=known,
     )

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='names that rerank clients send for models here, as {"rerank-v3.5": "movies"}',
     )
+    foreign_model: str | None = Field(
+        default=None,
+        description="what answers rerank clients whose model name is not known; a single name does anyway",
+    )
     features: str | None = Field(default=None, description="a feature store: a folder, or redis://…")
     unknown_id: Literal["error", "missing"] = Field(
         default="error", description="an id the feature store does not have"

@@ -13,6 +13,7 @@ from service.body import read_body
 from service.decoding import decode_request
 from service.dialects import answer_foreign, foreign_error, read_foreign
 from service.errors import ApiError
+from service.naming import ForeignNames
 from service.openapi import foreign_schema
 from service.pool import ScoringPool
 from service.settings import Settings
@@ -27,10 +28,11 @@ PATHS = {
 def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["dialects"])
     stored = answering.lookup is not None
+    names = ForeignNames(answering.models, settings.aliases, settings.foreign_model)
 
-    def answer(body: bytes, path: str, unit: str | None) -> bytes:
+    def answer(body: bytes, path: str, unit: str | None) -> tuple[bytes, dict[str, str]]:
         started = time.perf_counter()
-        foreign = read_foreign(body, path, settings.aliases, stored=stored)
+        foreign = read_foreign(body, path, names, stored=stored)
         again = msgspec.json.encode
         reply = answering.rank_raw(
             foreign.asked, lambda: decode_request(again(foreign.asked)), started, unit, distinct=False
@@ -42,10 +44,12 @@ def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -
         try:
             manner = Manner.of(request, settings)
             body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-            content = await pool.run(lambda: answer(body, path, manner.unit), manner.deadline_seconds)
+            content, headers = await pool.run(
+                lambda: answer(body, path, manner.unit), manner.deadline_seconds
+            )
         except ApiError as error:
             raise foreign_error(error, path) from None
-        return Response(content, media_type="application/json")
+        return Response(content, headers=headers, media_type="application/json")
 
     for path, summary in PATHS.items():
         router.add_api_route(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ranking.featurestore import Table, build_store
+from service.models import Model
 from tests.service.conftest import Client, Linear, OpenClient
 
 DOCUMENTS = [
@@ -118,15 +119,100 @@ def test_our_own_keys_work_through_foreign_clients(client: Client) -> None:
 def test_a_foreign_name_is_an_alias(open_client: OpenClient) -> None:
     """Clients with a built-in model name need no change."""
     client = open_client(Linear(), default_model="movies", aliases={"rerank-v3.5": "movies"})
-    for name in ("rerank-v3.5", "movies", "default/not-specified", None):
-        assert (
-            post(client, "/v2/rerank", {"model": name, "query": "q", "documents": DOCUMENTS}).status_code
-            == 200
-        )
-    assert (
-        post(client, "/v2/rerank", {"model": "other", "query": "q", "documents": DOCUMENTS}).status_code
-        == 404
+    for name in ("rerank-v3.5", "movies", "movies@0", "default/not-specified", None):
+        reply = post(client, "/v2/rerank", {"model": name, "query": "q", "documents": DOCUMENTS})
+        assert (reply.status_code, reply.json()["meta"].get("warnings")) == (200, None)
+
+
+def several(open_client: OpenClient, folder: Path, **settings: Any) -> Client:
+    """Two names, one of them with another version."""
+    client = open_client(registry=folder, **settings)
+    table = {
+        "movies": Model("movies", "2", Linear()),
+        "movies@1": Model("movies", "1", Linear()),
+        "books": Model("books", "7", Linear()),
+    }
+    client.app.state.models.replace(table)
+    return client
+
+
+def ask(client: Client, path: str, name: str | None, documents: str = "documents") -> Any:
+    return post(client, path, {"model": name, "query": "q", documents: DOCUMENTS})
+
+
+@pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank", "/rerank"])
+def test_a_single_model_answers_to_every_name(client: Client, path: str) -> None:
+    """And says so; a version it does not have is not another's name."""
+    reply = ask(client, path, "rerank-v3.5").json()
+    assert [result["index"] for result in reply["results"]] == ORDER
+    assert reply["model"] == "default@0"
+    assert reply["meta"]["warnings"] == ["model 'rerank-v3.5' is not known: default@0 answers for it"]
+    for known in ("default@9", "default:production"):
+        assert (ask(client, path, known).status_code) == 404
+
+
+def test_voyage_and_tei_are_told_where_their_clients_bear_it(client: Client) -> None:
+    """Beside `data`, and in a header where the answer is a list."""
+    told = ["model 'rerank-2.5' is not known: default@0 answers for it", "unknown field 'colour' is ignored"]
+    more = {"model": "rerank-2.5", "query": "q", "colour": 1}
+    voyage = post(client, "/v1/rerank", {"documents": TEXTS, "truncation": True, **more})
+    assert voyage.json()["meta"] == {"warnings": told}
+    tei = post(client, "/rerank", {"texts": TEXTS, **more})
+    assert json.loads(tei.headers["x-warnings"]) == told
+    assert [item["index"] for item in tei.json()] == ORDER
+    for reply in (voyage, ask(client, "/v2/rerank", "default")):
+        assert "x-warnings" not in reply.headers
+
+
+@pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank", "/rerank"])
+@pytest.mark.parametrize("default", [None, "books"])
+def test_of_several_models_the_setting_names_who_answers(
+    open_client: OpenClient, tmp_path: Path, path: str, default: str | None
+) -> None:
+    """A name that is known still means itself, and an alias what it says."""
+    client = several(
+        open_client, tmp_path, default_model=default, foreign_model="movies@1", aliases={"rerank-2": "books"}
     )
+    for name, used in (
+        ("rerank-v3.5", "movies@1"),
+        ("movies", "movies@2"),
+        ("rerank-2", "books@7"),
+        ("books", "books@7"),
+        (None, "books@7" if default else "movies@1"),
+    ):
+        reply = ask(client, path, name).json()
+        assert reply["model"] == used
+        warnings = [f"model {name!r} is not known: {used} answers for it"] if name == "rerank-v3.5" else None
+        assert reply["meta"].get("warnings") == warnings
+    assert ask(client, path, "movies@3").json()["error"] == "unknown_model"
+
+
+@pytest.mark.parametrize("default", [None, "books"])
+def test_of_several_models_none_is_guessed(
+    open_client: OpenClient, tmp_path: Path, default: str | None
+) -> None:
+    """The error names the setting. TEI's format has no model: there the default answers, if there is one."""
+    client = several(open_client, tmp_path, default_model=default)
+    for path in ("/v2/rerank", "/v1/rerank", "/rerank"):
+        reply = ask(client, path, "rerank-v3.5")
+        assert (reply.status_code, reply.json()["error"]) == (404, "unknown_model")
+        assert (
+            "there is no model 'rerank-v3.5' (known: books, movies, movies@1); setting `foreign_model`"
+            in reply.json()["message"]
+        )
+    tei = ask(client, "/rerank", "BAAI/bge-reranker-base", "texts")
+    assert tei.status_code == (404 if default is None else 200)
+    if default is not None:
+        assert "books@7" in tei.headers["x-warnings"]
+
+
+def test_before_a_model_is_loaded_every_name_is_told_to_come_again(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
+    """An empty registry knows no name yet."""
+    client = open_client(registry=tmp_path)
+    for name in ("rerank-v3.5", None):
+        assert ask(client, "/v2/rerank", name).status_code == 503
 
 
 def test_ids_alone_are_looked_up(open_client: OpenClient, tmp_path: Path) -> None:
