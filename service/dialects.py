@@ -84,15 +84,14 @@ def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -
     """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
 
     `names` finds the model that is meant; `stored` says that ids can be looked up. Raises ApiError 400 for
-    what is no JSON, no documents, a `top_n` below 1 and texts without features; 404 for a model nobody stands
-    in for; 422 for values of other types.
+    what is no JSON, no documents, a limit below 1 or two that differ, and texts without features; 404 for a
+    model that nobody stands in for; 422 for values of other types.
     """
     fields = _fields(body)
     tei = path == "/rerank" and "texts" in fields
     voyage = path == "/v1/rerank" and ("top_k" in fields or "truncation" in fields)
     vllm = path == "/rerank" and not tei and bool(_VLLM_ONLY & fields.keys())
     documents = _documents(fields, "texts" if tei else "documents")
-    top = None if tei else _top(fields, "top_k" if voyage else "top_n", zero_is_all=vllm)
     model = _field(fields, "model", str | None, None)
     # TEI serves one model, and its clients send whatever name they were given.
     reference, known = names.reference(model, needed=not tei)
@@ -101,7 +100,7 @@ def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -
         request_id=_field(fields, "request_id", RequestId | None, None),
         query=Query(text=_query(fields)),
         context=_field(fields, "context", dict[str, Value] | None, None),
-        top_k=top,
+        top_k=_top(fields, zero_is_all=vllm),
         explain=_field(fields, "explain", bool | Explain | None, None),
         candidates=_candidates(documents, "texts" if tei else "documents", stored=stored),
     )
@@ -186,12 +185,18 @@ def _documents(fields: Mapping[str, Raw], name: str) -> list[Raw]:
     return found
 
 
-def _top(fields: Mapping[str, Raw], name: str, *, zero_is_all: bool) -> int | None:
-    top: int | None = _field(fields, name, int | None, None)
+def _top(fields: Mapping[str, Raw], *, zero_is_all: bool) -> int | None:
+    """How many to answer, None for all: Voyage's `top_k` and the others' `top_n` mean the same everywhere."""
+    tops = {name: _field(fields, name, int | None, None) for name in ("top_n", "top_k")}
+    given = {name: top for name, top in tops.items() if top is not None}
+    if len(set(given.values())) > 1:
+        both = " and ".join(f"{name} {cut(str(top))}" for name, top in given.items())
+        raise ApiError(400, "invalid_top", f"{both} mean the same, and differ: send one", path="top_k")
+    name, top = next(iter(given.items()), ("top_n", None))
     if top == 0 and zero_is_all:
         return None
     if top is not None and top < 1:
-        raise ApiError(400, "invalid_top", f"{name} must be at least 1, got {top}", path=name)
+        raise ApiError(400, "invalid_top", f"{name} must be at least 1, got {cut(str(top))}", path=name)
     return top
 
 
@@ -328,7 +333,7 @@ def _voyage(reply: RankReply, foreign: Foreign) -> dict[str, Any]:
 
 
 def _tei(reply: RankReply, foreign: Foreign) -> list[dict[str, Any]]:
-    """Every text, best first: its clients count them."""
+    """Best first; all of them where no limit came, as its clients count them."""
     items = []
     for result in reply.results:
         item: dict[str, Any] = {"index": result.index, "score": _score(result, foreign)}

@@ -71,12 +71,11 @@ def test_voyage_reads_data(client: Client, more: dict[str, Any]) -> None:
 
 
 def test_tei_reads_a_bare_list_of_every_text(client: Client) -> None:
-    """Its clients count the items: top_n is not theirs."""
+    """Its clients count the items, and send no limit where they do."""
     body = {
         "query": "q",
         "texts": TEXTS,
         "return_text": True,
-        "top_n": 1,
         "raw_scores": True,
         "truncate": None,
     }
@@ -84,6 +83,59 @@ def test_tei_reads_a_bare_list_of_every_text(client: Client) -> None:
         {"index": index, "score": pytest.approx(SCORES[index]), "text": "{}" if index == 9 else text}
         for index, text in zip(ORDER, [TEXTS[1], TEXTS[0], TEXTS[2]], strict=True)
     ]
+
+
+ANSWERS: list[tuple[str, dict[str, Any], str | None]] = [
+    ("/v2/rerank", {"documents": DOCUMENTS}, "results"),
+    ("/v1/rerank", {"documents": DOCUMENTS}, None),
+    ("/v1/rerank", {"documents": DOCUMENTS, "truncation": True}, "data"),
+    ("/rerank", {"documents": DOCUMENTS}, "results"),
+    ("/rerank", {"documents": DOCUMENTS, "truncate_prompt_tokens": None}, "results"),
+    ("/rerank", {"texts": TEXTS}, ""),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "key"), ANSWERS)
+@pytest.mark.parametrize(
+    ("limits", "count"),
+    [
+        ({"top_n": 2}, 2),
+        ({"top_k": 2}, 2),
+        ({"top_n": 2, "top_k": 2}, 2),
+        ({"top_n": None, "top_k": 2}, 2),
+        ({"top_n": 2, "top_k": None}, 2),
+        ({"top_n": 9}, 3),
+        ({"top_k": None}, 3),
+    ],
+)
+def test_a_limit_is_a_limit_by_either_name(
+    client: Client, path: str, body: dict[str, Any], key: str | None, limits: dict[str, Any], count: int
+) -> None:
+    """In every dialect; Voyage is known by its name on /v1/rerank."""
+    reply = post(client, path, {"query": "q", **body, **limits})
+    assert reply.status_code == 200, reply.text
+    if key is None:
+        key = "data" if "top_k" in limits else "results"
+    items = reply.json()[key] if key else reply.json()
+    assert [item["index"] for item in items] == ORDER[:count]
+
+
+@pytest.mark.parametrize(("path", "body", "key"), ANSWERS)
+def test_two_limits_that_differ_are_refused(
+    client: Client, path: str, body: dict[str, Any], key: str | None
+) -> None:
+    """Both are named; neither is guessed."""
+    reply = post(client, path, {"query": "q", **body, "top_n": 1, "top_k": 2})
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_top")
+    assert reply.json()["message"] == "top_n 1 and top_k 2 mean the same, and differ: send one"
+
+
+def test_no_limit_is_below_one_but_vllms(client: Client) -> None:
+    """Whose 0 is all; the name that came is the one that is named."""
+    reply = post(client, "/v2/rerank", {"documents": DOCUMENTS, "top_k": 0})
+    assert (reply.status_code, reply.json()["path"]) == (400, "top_k")
+    body = {"documents": DOCUMENTS, "truncate_prompt_tokens": None, "top_n": 0}
+    assert len(post(client, "/rerank", body).json()["results"]) == 3
 
 
 def test_extreme_scores_stay_in_0_1(client: Client) -> None:

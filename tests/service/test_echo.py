@@ -93,6 +93,8 @@ FOREIGN: dict[str, tuple[Any, str]] = {
     "id": ({"documents": [MEGA]}, "invalid_document"),
     "unknown ids": ({"documents": [c * 512 for c in "abcdef"]}, "unknown_id"),
     "a number": ({"documents": [A], "top_n": MEGA}, "invalid_request"),
+    "a long number": ({"documents": [A], "top_n": -(10**4000)}, "invalid_top"),
+    "two long numbers": ({"documents": [A], "top_n": 10**4000, "top_k": -(10**4000)}, "invalid_top"),
     "no JSON": (MEGA.encode(), "malformed_json"),
 }
 
