@@ -68,9 +68,14 @@ def parse_keys(text: str, where: str) -> list[Key]:
 def read_keys(file: Path | None, lines: str | None) -> list[Key]:
     """The keys of a file, and of a setting whose lines may be separated by commas.
 
-    Raises UsageError where the file cannot be read or holds none: a service meant to be closed must not open.
+    Raises UsageError where the file cannot be read, and where either is given and holds none: a service meant
+    to be closed must not open.
     """
-    keys = parse_keys((lines or "").replace(",", "\n"), "setting `keys`")
+    keys: list[Key] = []
+    if lines is not None:
+        keys += parse_keys(lines.replace(",", "\n"), "setting `keys`")
+        if not keys:
+            raise UsageError("setting `keys` holds no key: `rankwright keys new` prints one, or remove it")
     if file is not None:
         try:
             found = parse_keys(file.read_text(), str(file))
@@ -80,6 +85,14 @@ def read_keys(file: Path | None, lines: str | None) -> list[Key]:
             raise UsageError(f"setting `keys_file`: {file} holds no key")
         keys += found
     return keys
+
+
+def who_may(keys: Sequence[Key]) -> str:
+    """In a few words, for whoever starts the service."""
+    if not keys:
+        return "open to everyone"
+    admins = sum(key.scope == ADMIN for key in keys)
+    return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}, {admins or 'no'} admin"
 
 
 class Access:

@@ -49,11 +49,7 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     """
     telemetry = Telemetry()
     source = source_of(settings, ranker, telemetry)
-    access = Access(
-        read_keys(settings.keys_file, settings.keys.get_secret_value() if settings.keys else None),
-        settings.rate,
-        settings.rate_burst,
-    )
+    access = Access(read_keys(settings.keys_file, settings.key_lines()), settings.rate, settings.rate_burst)
     parts = _Parts(settings, source.models, telemetry)
     answering = Answering(
         source.models,

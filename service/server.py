@@ -21,26 +21,33 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ranking.errors import RankwrightError, UsageError
+from service.access import read_keys, who_may
 from service.app import create_app
 from service.draining import VARIABLE as DRAINING_VARIABLE
 from service.draining import Draining
 from service.protocol import BoundedConfig
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, Settings, unknown_variables
 from service.telemetry import METRICS_VARIABLE, log_as_json
+
+logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
-    `on_ready` is called with the URL once it is listened on, after the line on stderr that says so.
-    Raises UsageError where the address is taken or there is nothing to serve, and what loading raises.
+    `on_ready` is called with the URL once it is listened on, after the line on stderr that says so, and who
+    may call. Raises UsageError where the address is taken, keys are meant and there are none, or there is
+    nothing to serve, and what loading raises.
     """
     log_as_json()
+    for name in unknown_variables():
+        logger.warning("variable %s is no setting, and is ignored", name)
+    who = who_may(read_keys(settings.keys_file, settings.key_lines()))
     listening = _listen(settings.host, settings.port)
     url = _url(listening, settings.host)
 
     def ready() -> None:
-        _announce(url)
+        _announce(url, who)
         if on_ready is not None:
             on_ready(url)
 
@@ -138,7 +145,7 @@ def _as_variables(settings: Settings) -> dict[str, str]:
     """The settings as variables that give the same ones."""
     values = settings.model_dump(mode="json", exclude_none=True, exclude={"config"})
     if settings.keys is not None:
-        values["keys"] = settings.keys.get_secret_value()
+        values["keys"] = settings.key_lines()
     return {
         f"{PREFIX}{key.upper()}": value if isinstance(value, str) else json.dumps(value)
         for key, value in values.items()
@@ -185,5 +192,6 @@ def _url(listening: socket.socket, host: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
-def _announce(url: str) -> None:
-    print(f"serving on {url}  (docs: {url}/docs)", file=sys.stderr, flush=True)  # noqa: T201  # the ready line
+def _announce(url: str, who: str) -> None:
+    line = f"serving on {url}  (docs: {url}/docs; {who})"
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # the ready line

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from ranking.compiled_code import VARIABLE as COMPILED_VARIABLE
 from ranking.cpus import available_cpus
 from ranking.errors import UsageError
+from service.draining import VARIABLE as DRAINING_VARIABLE
 
 PREFIX = "RANKWRIGHT_"
+OTHER_VARIABLES = frozenset(
+    {
+        COMPILED_VARIABLE,
+        DRAINING_VARIABLE,
+        f"{PREFIX}CACHE",
+        f"{PREFIX}DATA",
+        f"{PREFIX}FUZZ_EXAMPLES",
+    }
+)
+"""Variables of this project that are no settings."""
+
+_INJECTED = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_INJECTED_PORT = re.compile(r"(tcp|udp|sctp)://.*")
+"""What Kubernetes adds to the environment beside a Service called rankwright, or rankwright-…"""
+
+NEAR = 0.75
+"""Names that are so alike, as difflib measures it, are the same name misspelt."""
 
 
 class Settings(BaseSettings):
     """Arguments win over `RANKWRIGHT_<KEY>` variables, which win over the `config` file and the defaults.
 
-    Raises UsageError that names the key when a value does not fit.
+    Raises UsageError that names the key when a value does not fit, and for a RANKWRIGHT_* variable whose name
+    is nearly a key's: a service meant to be closed must not open because of a misspelt KEYS_FILE.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -100,6 +129,11 @@ class Settings(BaseSettings):
     grace_seconds: int = Field(default=30, ge=0, description="for requests under way at shutdown")
 
     def __init__(self, **values: Any) -> None:
+        for name in unknown_variables():
+            if (near := _nearest(name)) is not None:
+                raise UsageError(
+                    f"variable {name} is no setting: write {PREFIX}{near.upper()} for `{near}`, or remove it"
+                )
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -121,14 +155,29 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then variables, then the file that one of them names."""
+        variables = _Variables(settings_cls)
         file = init_settings().get("config") or os.environ.get(f"{PREFIX}CONFIG")
         if not file:
-            return init_settings, env_settings
-        return init_settings, env_settings, _TomlFile(settings_cls, Path(file))
+            return init_settings, variables
+        return init_settings, variables, _TomlFile(settings_cls, Path(file))
 
     def shown(self) -> dict[str, Any]:
         """What is in force, for people: secrets are not in it."""
         return {key: value for key, value in self.model_dump(mode="json").items() if key != "keys"}
+
+    def key_lines(self) -> str | None:
+        """`keys` in clear."""
+        return None if self.keys is None else self.keys.get_secret_value()
+
+
+class _Variables(EnvSettingsSource):
+    """Settings from the environment, without the RANKWRIGHT_PORT that Kubernetes puts there."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = super().__call__()
+        if _INJECTED_PORT.fullmatch(str(found.get("port"))):
+            del found["port"]
+        return found
 
 
 class _TomlFile(PydanticBaseSettingsSource):
@@ -151,6 +200,28 @@ class _TomlFile(PydanticBaseSettingsSource):
 def load_settings(**values: Any) -> Settings:
     """Settings from these arguments and the environment; UsageError as above."""
     return Settings(**values)
+
+
+def unknown_variables() -> list[str]:
+    """The RANKWRIGHT_* variables in force that are neither settings nor known to mean something else."""
+    return sorted(name for name, value in os.environ.items() if _is_unknown(name.upper(), value))
+
+
+def _is_unknown(name: str, value: str) -> bool:
+    if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
+        return False
+    rest = name.removeprefix(PREFIX)
+    injected = _INJECTED.fullmatch(rest) or (rest.endswith("_PORT") and _INJECTED_PORT.fullmatch(value))
+    return rest.lower() not in Settings.model_fields and not injected
+
+
+def _nearest(variable: str) -> str | None:
+    """The setting whose name a variable's nearly is; whatever speaks of keys is meant to be one of theirs."""
+    name = variable[len(PREFIX) :].lower()
+    if "key" in name:
+        return difflib.get_close_matches(name, ("keys_file", "keys"), n=1, cutoff=0.0)[0]
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=NEAR)
+    return near[0] if near else None
 
 
 def _explain(error: ValidationError) -> str:

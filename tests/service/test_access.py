@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ranking.errors import UsageError
-from service.access import Buckets, needs_admin, parse_keys
+from service.access import Buckets, needs_admin, parse_keys, who_may
 from service.errors import ApiError
 from tests.service.conftest import Client, Linear, OpenClient
 
@@ -98,6 +98,28 @@ def test_a_file_of_keys(open_client: OpenClient, tmp_path: Path) -> None:
         file.write_text(content)
         with pytest.raises(UsageError, match="holds no key"):
             open_client(Linear(), keys_file=file)
+
+
+@pytest.mark.parametrize("keys", ["", ",", "#x", " , #x,", "# shop read"])
+def test_keys_that_hold_none_are_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, open_client: OpenClient, keys: str
+) -> None:
+    """As an argument and as a variable: the service does not open where it was meant to be closed."""
+    with pytest.raises(UsageError, match="`keys` holds no key"):
+        open_client(Linear(), keys=keys)
+    monkeypatch.setenv("RANKWRIGHT_KEYS", keys)
+    with pytest.raises(UsageError, match="`keys` holds no key"):
+        open_client(Linear())
+
+
+def test_who_may_call_is_said_in_a_few_words() -> None:
+    """None, one and several."""
+    assert who_may([]) == "open to everyone"
+    assert who_may(parse_keys(line("a", "read", "1"), "f")) == "1 key, no admin"
+    lines = "\n".join(
+        line(name, scope, name) for name, scope in (("a", "read"), ("b", "admin"), ("c", "read"))
+    )
+    assert who_may(parse_keys(lines, "f")) == "3 keys, 1 admin"
 
 
 def test_a_key_is_never_shown(open_client: OpenClient, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:

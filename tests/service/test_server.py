@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -47,6 +49,13 @@ print("ended")
 @contextmanager
 def running(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """(process, URL) of a server that said it is ready; killed at the end if it still runs."""
+    with started(*command, **variables) as (process, said):
+        yield process, said[-1].split()[2]
+
+
+@contextmanager
+def started(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """The same, with what it said up to the line that it is ready."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     process = subprocess.Popen(
         [sys.executable, *command],
@@ -61,8 +70,8 @@ def running(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[
         lines = []
         for line in process.stderr:
             lines.append(line)
-            if ready := re.search(r"serving on (http://\S+)", line):
-                yield process, ready[1]
+            if line.startswith("serving on http://"):
+                yield process, lines
                 break
         else:
             raise AssertionError("".join(lines))
@@ -130,21 +139,71 @@ def test_a_registry_is_served_by_the_module_and_by_workers(tmp_path: Path) -> No
         assert process.returncode == 0
 
 
-def test_a_missing_model_folder_ends_with_its_own_error(tmp_path: Path) -> None:
-    """Exit code 4 and one line that names the folder, no traceback."""
-    variables = {"RANKWRIGHT_MODEL": str(tmp_path / "nothing"), "RANKWRIGHT_PORT": "0"}
-    ended = subprocess.run(
+def ended(**variables: str) -> subprocess.CompletedProcess[str]:
+    """`python -m service` that is to end by itself."""
+    return subprocess.run(
         [sys.executable, "-m", "service"],
         cwd=ROOT,
-        env=os.environ | variables,
+        env=os.environ | {"RANKWRIGHT_PORT": "0"} | variables,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert ended.returncode == 4
-    assert "nothing is no model folder" in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RANKWRIGHT_KEYS", "", "setting `keys` holds no key"),
+        ("RANKWRIGHT_KEYS", "#x", "setting `keys` holds no key"),
+        ("RANKWRIGHT_KEY_FILE", "keys.txt", "variable RANKWRIGHT_KEY_FILE is no setting"),
+    ],
+)
+def test_a_service_that_was_meant_to_be_closed_does_not_start(
+    tmp_path: Path, workers: str, variable: str, value: str, message: str
+) -> None:
+    """Exit code 2 and one line."""
+    run = ended(**{"RANKWRIGHT_REGISTRY": str(tmp_path), "RANKWRIGHT_WORKERS": workers, variable: value})
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1), run.stderr
+    assert message in run.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_start_says_who_may_call_and_which_variable_is_unknown(tmp_path: Path, workers: str) -> None:
+    """Once, however many workers; the variables that Kubernetes injects end nothing."""
+    digest = hashlib.sha256(b"secret").hexdigest()
+    variables = {
+        "RANKWRIGHT_REGISTRY": str(tmp_path),
+        "RANKWRIGHT_WORKERS": workers,
+        "RANKWRIGHT_KEYS": f"shop read {digest},ops admin {digest}",
+        "RANKWRIGHT_REGION": "north",
+        "RANKWRIGHT_PORT": "tcp://10.96.7.4:80",
+        "RANKWRIGHT_SERVICE_HOST": "10.96.7.4",
+    }
+    command = "from service import server, settings; server.serve(settings.Settings(port=0))"
+    with started("-c", command, **variables) as (process, said):
+        url = said[-1].split()[2]
+        assert httpx.get(f"{url}/v1/models", timeout=20).status_code == 401
+        reply = httpx.get(f"{url}/v1/models", headers={"x-api-key": "secret"}, timeout=20)
+        assert reply.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, later = process.communicate(timeout=20)
+    assert said[-1] == f"serving on {url}  (docs: {url}/docs; 2 keys, 1 admin)\n"
+    warnings = [line for line in (*said, *later.splitlines()) if "is no setting" in line]
+    assert [json.loads(line)["message"] for line in warnings] == [
+        "variable RANKWRIGHT_REGION is no setting, and is ignored"
+    ]
+    assert "secret" not in "".join(said)
+
+
+def test_a_missing_model_folder_ends_with_its_own_error(tmp_path: Path) -> None:
+    """Exit code 4 and one line that names the folder, no traceback."""
+    run = ended(RANKWRIGHT_MODEL=str(tmp_path / "nothing"))
+    assert run.returncode == 4
+    assert "nothing is no model folder" in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
 
 
 def test_a_taken_port_is_a_usage_error() -> None:

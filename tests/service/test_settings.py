@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ranking.errors import UsageError
 from service.app import create_app
-from service.settings import Settings
+from service.settings import OTHER_VARIABLES, Settings, unknown_variables
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_defaults_are_the_published_limits() -> None:
@@ -50,3 +55,72 @@ def test_nothing_to_serve_is_a_usage_error() -> None:
     """An app needs a ranker, a folder or a registry."""
     with pytest.raises(UsageError, match="nothing to serve"):
         create_app(Settings())
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("RANKWRIGHT_KEY_FILE", "keys_file"),
+        ("RANKWRIGHT_KEYSFILE", "keys_file"),
+        ("rankwright_key_file", "keys_file"),
+        ("RANKWRIGHT_KEY", "keys"),
+        ("RANKWRIGHT_API_KEYS", "keys"),
+        ("RANKWRIGHT_KEYS_PATH", "keys"),
+        ("RANKWRIGHT_RATES", "rate"),
+        ("RANKWRIGHT_MAX_BODY_BYTE", "max_body_bytes"),
+        ("RANKWRIGHT_DRAIN_SECOND", "drain_seconds"),
+    ],
+)
+def test_a_misspelt_variable_is_a_usage_error_naming_the_setting(
+    monkeypatch: pytest.MonkeyPatch, variable: str, setting: str
+) -> None:
+    """A limit or a key that is meant and not there is worse than no start."""
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(
+        UsageError, match=f"{variable} is no setting.*RANKWRIGHT_{setting.upper()} for `{setting}`"
+    ):
+        Settings()
+
+
+def test_other_variables_are_unknown_or_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service warns of the first, and ignores what Kubernetes injects beside a Service of its name."""
+    for name in ("RANKWRIGHT_REGION", "rankwright_colour"):
+        monkeypatch.setenv(name, "x")
+    for name, value in {
+        "RANKWRIGHT_PORT": "tcp://10.96.7.4:80",
+        "RANKWRIGHT_PORT_80_TCP": "tcp://10.96.7.4:80",
+        "RANKWRIGHT_PORT_80_TCP_PROTO": "tcp",
+        "RANKWRIGHT_PORT_80_TCP_PORT": "80",
+        "RANKWRIGHT_PORT_80_TCP_ADDR": "10.96.7.4",
+        "RANKWRIGHT_SERVICE_HOST": "10.96.7.4",
+        "RANKWRIGHT_SERVICE_PORT": "80",
+        "RANKWRIGHT_SERVICE_PORT_HTTP": "80",
+        "RANKWRIGHT_REDIS_PORT": "tcp://10.96.7.5:6379",
+        "RANKWRIGHT_REDIS_SERVICE_HOST": "10.96.7.5",
+        "RANKWRIGHT_COMPILED": "/opt/numba",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().port == 8000
+    assert Settings(port=9).port == 9
+    assert unknown_variables() == ["RANKWRIGHT_REGION", "rankwright_colour"]
+
+
+def test_a_port_that_is_no_address_is_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what Kubernetes writes is put aside."""
+    monkeypatch.setenv("RANKWRIGHT_PORT", "//80")
+    with pytest.raises(UsageError, match=r"`port` \(RANKWRIGHT_PORT\).*got '//80'"):
+        Settings()
+
+
+def test_every_variable_this_project_uses_is_known() -> None:
+    """In code, image, manifests and pages."""
+    known = {f"RANKWRIGHT_{key.upper()}" for key in Settings.model_fields} | OTHER_VARIABLES
+    texts = [ROOT / "Dockerfile", ROOT / "Makefile", ROOT / "compose.yaml", ROOT / "README.md"]
+    for folder in ("ranking", "service", "benchmarks", "scripts", "docs"):
+        texts += [
+            file for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".sh", ".md", ".yaml")
+        ]
+    used = {name for file in texts for name in re.findall(r"RANKWRIGHT_[A-Z_]*[A-Z]", file.read_text())}
+    assert {"RANKWRIGHT_KEYS_FILE", "RANKWRIGHT_DATA", "RANKWRIGHT_COMPILED"} <= used
+    # How the pages speak of any of them, and what they warn of.
+    assert used - known <= {"RANKWRIGHT_KEY", "RANKWRIGHT_PORT"}
