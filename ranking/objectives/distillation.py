@@ -46,13 +46,14 @@ class MarginMSE:
         weights = row_weights(dataset)
         total = np.repeat(np.add.reduceat(weights, dataset.offsets[:-1]), dataset.sizes)
         share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-        hessian = 2.0 * weights * (1.0 - share) * self.hessian_scale
+        twice = 2.0 * weights
+        hessian = twice * (1.0 - share) * self.hessian_scale
         starts, sizes, targets = dataset.offsets[:-1], dataset.sizes, dataset.labels.astype(np.float64)
 
         def gradients(scores: Any) -> tuple[Float64, Float64]:
             apart = check_scores(scores, dataset) - targets
             mean = np.repeat(np.add.reduceat(share * apart, starts), sizes)
-            return 2.0 * weights * (apart - mean), hessian.copy()
+            return twice * (apart - mean), hessian.copy()
 
         return gradients
 
