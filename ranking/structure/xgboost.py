@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -36,12 +38,14 @@ _CATEGORY_ARRAYS = {
     "categories_segments": "i8",
     "categories_sizes": "i8",
 }
-_LOG = ("count:poisson", "reg:gamma", "reg:tweedie")
-_LOGIT = ("binary:logistic", "binary:logitraw", "reg:logistic")
+_LOG = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:aft", "survival:cox")
+_LOGIT = ("binary:logistic", "reg:logistic")
 _IDENTITY = (
     "reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror",
-    "reg:quantileerror", "binary:hinge",
+    "reg:quantileerror", "binary:hinge", "binary:logitraw",
 )  # fmt: skip
+
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 _MOST_CATEGORY_BITS = 1 << 27
 """A list of one large number would become a set of as many bits."""
@@ -124,13 +128,14 @@ def _check_learner(learner: Mapping[str, Any], feature_count: int) -> float:
         {"base_score", "boost_from_average", "num_class", "num_feature", "num_target"},
         "learner_model_param",
     )
-    for name, allowed in (("num_feature", {feature_count}), ("num_class", {0, 1}), ("num_target", {1})):
-        if _count(facts[name], name) not in allowed:
-            raise ArtifactError(f"{name}={max(allowed)} expected, got {facts[name]}")
+    if _count(facts["num_feature"], "num_feature") != feature_count:
+        raise ArtifactError(f"num_feature={feature_count} expected, got {facts['num_feature']}")
+    for name in ("num_class", "num_target"):
+        outputs = _count(facts[name], name)
+        if outputs > 1:
+            raise ArtifactError(f"{name}={outputs}: models of several outputs are not supported, train one")
     _count(facts["boost_from_average"], "boost_from_average")
-    base = facts["base_score"]
-    if not isinstance(base, str) or not re.fullmatch(r"\[?-?[0-9.]+(E-?[0-9]{1,3})?\]?", base):
-        raise ArtifactError(f"base_score: one number expected, got {str(base)[:40]!r}")
+    base = _one_number(facts["base_score"], "base_score")
     for name in ("feature_names", "feature_types"):
         texts = learner[name]
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -144,22 +149,38 @@ def _check_learner(learner: Mapping[str, Any], feature_count: int) -> float:
         isinstance(value, str) for value in learner["attributes"].values()
     ):
         raise ArtifactError("attributes: texts expected")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        margin = link(np.float32(base.strip("[]")))
+    with np.errstate(divide="ignore", over="ignore"):
+        margin = link(base)
     if not np.isfinite(margin):
         raise ArtifactError(f"base_score: {base} is outside what {learner['objective']['name']} can predict")
     return float(margin)
 
 
-def _link(objective: str) -> Callable[[Any], Any]:
+def _one_number(text: Any, where: str) -> np.float32:
+    """A float32 that XGBoost writes as text: 5E-1, and since version 3 [5E-1]."""
+    inner = text[1:-1] if isinstance(text, str) and text[:1] + text[-1:] == "[]" else text
+    if not isinstance(inner, str) or not _FLOAT.fullmatch(inner):
+        raise ArtifactError(f"{where}: one number expected, got {str(text)[:40]!r}")
+    with np.errstate(over="ignore"):
+        return np.float32(inner)
+
+
+def _link(objective: str) -> Callable[[np.float32], Any]:
     """From what the objective predicts to the sum of the trees: base_score is the former."""
     if objective in _LOG:
-        return np.log
+        return _logf
     if objective in _LOGIT:
-        return lambda p: -np.log(1 / p - 1)
+        return lambda p: -_logf(np.float32(1) / p - np.float32(1))
     if objective in _IDENTITY or objective.startswith("rank:"):
         return lambda p: p
     raise ArtifactError(f"objective: models of {objective[:40]!r} are not supported")
+
+
+def _logf(value: np.float32) -> float:
+    """The C library's logarithm of a float32, as XGBoost takes it: NumPy's has other last bits."""
+    logf = ctypes.CDLL("ucrtbase" if os.name == "nt" else None).logf
+    logf.argtypes, logf.restype = [ctypes.c_float], ctypes.c_float
+    return float(logf(float(value)))
 
 
 def _trees(model: Any, feature_count: int) -> tuple[list[Tree], int]:

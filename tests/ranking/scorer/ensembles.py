@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -131,3 +132,35 @@ def xgboost_booster(seed: int) -> xgboost.Booster:
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(json.dumps(model).encode()))
     return booster
+
+
+def xgboost_objectives() -> list[str]:
+    """Every objective that XGBoost names, read from what it says to one that it does not know."""
+    data = xgboost.DMatrix(np.zeros((2, 1), np.float32), np.zeros(2))
+    try:
+        xgboost.train({"objective": "none of them"}, data, 1)
+    except xgboost.core.XGBoostError as error:
+        return sorted(re.findall(r"Objective candidate: (\S+)", str(error)))
+    return []
+
+
+SEVERAL_OUTPUTS = ("multi:softmax", "multi:softprob")
+
+
+def xgboost_of(objective: str, features: Any) -> xgboost.Booster:
+    """A booster of three rounds, with labels that its objective takes."""
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 2, len(features)).astype(np.float32)
+    settings: dict[str, Any] = {"objective": objective, "max_depth": 3, "nthread": 1, "verbosity": 0}
+    if objective in SEVERAL_OUTPUTS:
+        settings["num_class"] = 2
+    if objective == "reg:quantileerror":
+        settings["quantile_alpha"] = 0.3
+    if objective in ("reg:gamma", "survival:cox"):
+        labels += 0.5
+    data = xgboost.DMatrix(features, labels)
+    if objective.startswith("rank:"):
+        data.set_info(qid=np.arange(len(features)) // 12)
+    if objective == "survival:aft":
+        data.set_info(label_lower_bound=labels + 1, label_upper_bound=labels + 2)
+    return xgboost.train(settings, data, 3)

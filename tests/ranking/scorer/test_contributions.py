@@ -16,7 +16,15 @@ from ranking.scorer.contributions import LANES, quadrature
 from ranking.structure import read_forest
 from ranking.structure.forest import Forest
 from tests.ranking.models import NAMES, lightgbm_model, rows, xgboost_model
-from tests.ranking.scorer.ensembles import FEATURES, lightgbm_text, special_rows, xgboost_booster
+from tests.ranking.scorer.ensembles import (
+    FEATURES,
+    SEVERAL_OUTPUTS,
+    lightgbm_text,
+    special_rows,
+    xgboost_booster,
+    xgboost_objectives,
+    xgboost_of,
+)
 from tests.ranking.structure.test_lightgbm import WRITTEN as LIGHTGBM
 from tests.ranking.structure.test_xgboost import WRITTEN as XGBOOST
 
@@ -86,6 +94,15 @@ def test_they_are_xgboost_s_as_far_as_float32_goes(name: str) -> None:
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(model))
     evaluator = Evaluator.of(read_forest("xgboost", model, len(NAMES)))
+    expected = booster.predict(xgboost.DMatrix(rows(), nthread=1), pred_contribs=True)
+    np.testing.assert_allclose(evaluator.contributions(rows()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [o for o in xgboost_objectives() if o not in SEVERAL_OUTPUTS])
+def test_they_are_xgboost_s_for_every_objective(objective: str) -> None:
+    """The last column holds the base score through the objective's link."""
+    booster = xgboost_of(objective, rows())
+    evaluator = Evaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), len(NAMES)))
     expected = booster.predict(xgboost.DMatrix(rows(), nthread=1), pred_contribs=True)
     np.testing.assert_allclose(evaluator.contributions(rows()), expected, rtol=1e-4, atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ranking.errors import ArtifactError
 from ranking.scorer import Evaluator
 from ranking.scorer import evaluator as room
 from ranking.scorer.columns import MOST_KEYS
@@ -24,7 +26,15 @@ from ranking.scorer.layout import LARGEST_TREE
 from ranking.structure import read_forest
 from ranking.structure.forest import IN_SET_LEFT, Forest
 from tests.ranking.models import NAMES, lightgbm_model, rows, xgboost_model
-from tests.ranking.scorer.ensembles import FEATURES, lightgbm_text, special_rows, xgboost_booster
+from tests.ranking.scorer.ensembles import (
+    FEATURES,
+    SEVERAL_OUTPUTS,
+    lightgbm_text,
+    special_rows,
+    xgboost_booster,
+    xgboost_objectives,
+    xgboost_of,
+)
 from tests.ranking.structure.test_lightgbm import WRITTEN as LIGHTGBM
 from tests.ranking.structure.test_xgboost import WRITTEN as XGBOOST
 
@@ -65,6 +75,40 @@ def test_scores_are_xgboost_s_to_the_bit(name: str, count: int) -> None:
     assert found.dtype == np.float32
     expected = xgboost_scores(booster, features) if count else np.empty(0, np.float32)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_xgboost_names_its_objectives() -> None:
+    assert {"rank:ndcg", "binary:logitraw", "survival:cox", *SEVERAL_OUTPUTS} <= set(xgboost_objectives())
+
+
+@pytest.mark.parametrize("objective", xgboost_objectives())
+def test_every_objective_of_xgboost_scores_to_the_bit(objective: str) -> None:
+    """With the base score that XGBoost estimates; or there are several outputs, and a clear word."""
+    booster = xgboost_of(objective, rows())
+    model = bytes(booster.save_raw("ubj"))
+    if objective in SEVERAL_OUTPUTS:
+        with pytest.raises(ArtifactError, match="num_class=2: models of several outputs are not supported"):
+            read_forest("xgboost", model, len(NAMES))
+        return
+    found = Evaluator.of(read_forest("xgboost", model, len(NAMES))).score(rows())
+    np.testing.assert_array_equal(found, xgboost_scores(booster, rows()))
+    reloaded = xgboost.Booster({"nthread": 1})
+    reloaded.load_model(bytearray(model))
+    np.testing.assert_array_equal(found, xgboost_scores(reloaded, rows()))
+
+
+@pytest.mark.parametrize("objective", ["binary:logistic", "binary:logitraw", "count:poisson"])
+def test_xgboost_s_links_are_the_same_bits_at_any_base_score(objective: str) -> None:
+    """NumPy's float32 logarithm, and the rounded one of float64, have another last bit at some of these."""
+    written = json.loads(xgboost_of(objective, rows()[:12]).save_raw("json"))
+    for tree in written["learner"]["gradient_booster"]["model"]["trees"]:
+        tree["split_conditions"] = [0.0] * len(tree["split_conditions"])  # trees that add nothing
+    for base in np.random.default_rng(1).uniform(0.001, 0.999, 150).astype(np.float32):
+        written["learner"]["learner_model_param"]["base_score"] = f"[{base}]"
+        booster = xgboost.Booster({"nthread": 1})
+        booster.load_model(bytearray(json.dumps(written).encode()))
+        forest = read_forest("xgboost", bytes(booster.save_raw("ubj")), len(NAMES))
+        assert np.float32(forest.base) == xgboost_scores(booster, rows()[:1])[0]
 
 
 @settings(deadline=None, max_examples=300)

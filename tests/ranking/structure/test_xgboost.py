@@ -116,3 +116,40 @@ def test_parents_must_be_those_that_have_the_node_as_child() -> None:
     """Node 1 hangs below the root and claims another parent."""
     with pytest.raises(ArtifactError, match="tree 0: parents do not agree"):
         read_forest("xgboost", _patched(b"parents", 1, struct.pack(">i", 2)), len(NAMES))
+
+
+@pytest.mark.parametrize(
+    "base", [0.0, -0.0, 1.0, 0.5, -1.5e-7, 1e-45, 1.1754944e-38, 3.4028235e38, 123456789.0, 1e10, 0.1]
+)
+def test_every_form_in_which_xgboost_writes_a_base_score_is_read(base: float) -> None:
+    """[1E0], [5E-1], [-1.5E-7], [3.4028235E38] …"""
+    forest = read_forest("xgboost", xgboost_model(base_score=base), len(NAMES))
+    assert np.float32(forest.base).tobytes() == np.float32(base).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("[1E0]", 1), ("1E+00", 1), ("5E-01", 0.5), ("-.5E1", -5), ("[.25]", 0.25), ("2.e-1", 0.2)],
+)
+def test_base_scores_of_other_versions_are_read(text: str, value: float) -> None:
+    """Without brackets, as XGBoost 1 and 2 have it, and by any program that prints a float."""
+    model = model_of("xgboost")
+    assert b"[0E0]" in model
+    forest = read_forest("xgboost", model.replace(b"[0E0]", text.encode()), len(NAMES))
+    assert forest.base == np.float32(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1.2.3", "[0,1]", "[0E0,", "0E0]]", "[nan]", "[inf]", "1E999", "E0000", "[   ]"]
+)
+def test_what_is_no_base_score_is_refused(text: str) -> None:
+    model = model_of("xgboost").replace(b"[0E0]", text.encode())
+    with pytest.raises(ArtifactError, match="base_score"):
+        read_forest("xgboost", model, len(NAMES))
+
+
+def test_several_targets_are_refused() -> None:
+    data = xgboost.DMatrix(rows(), np.stack([labels(), labels()], axis=1))
+    model = bytes(xgboost.train({"nthread": 1, "max_depth": 2}, data, 2).save_raw("ubj"))
+    with pytest.raises(ArtifactError, match="num_target=2: models of several outputs are not supported"):
+        read_forest("xgboost", model, len(NAMES))
