@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
+import http.client
 import json
 import os
 import random
@@ -567,6 +569,114 @@ def bodies(folder: Path, short: bool) -> dict[str, Any]:
     return {"n": count, "failures": int(ran.returncode != 0), "ok": ran.returncode == 0}
 
 
+LARGE = 8_100_000
+"""Bytes of a large body; the service takes 8 MiB."""
+
+
+MEMORY_MB = 512
+"""Half of what the service is given by docs/kubernetes/rankwright.yaml."""
+
+
+def _filled(before: str, item: str, after: str) -> bytes:
+    """A body of `LARGE` bytes: the item as often as it fits; a `#` in it becomes its number."""
+    parts, size = [], len(before) + len(after)
+    while size < LARGE:
+        parts.append(item.replace("#", str(len(parts))))
+        size += len(parts[-1]) + 1
+    return (before + ",".join(parts) + after).encode()
+
+
+def large_bodies(folder: Path, short: bool) -> dict[str, Any]:
+    """Eight bodies at once of more elements than a limit allows: refused in little memory, the loop free."""
+    together, bar_s = 8, 0.5
+    model = write_model(folder / "model", 1)
+    store = folder / "store"
+    _write_store(store)
+    key = "secret"
+    admin = f"ops admin {hashlib.sha256(key.encode()).hexdigest()}"
+    kinds = {
+        "empty documents": ("/v2/rerank", '{"documents":[', "{}", "]}"),
+        "texts": ("/rerank", '{"texts":[', '"{}"', "]}"),
+        "ids of documents": ("/v1/rerank", '{"documents":[', '"#"', "]}"),
+        "unknown keys": ("/v2/rerank", '{"documents":[{}],', '"#":0', "}"),
+        "rows of one": ("/v1/rank", '{"ids":["a"],"columns":["feature_0"],"matrix":[', "[0]", "]}"),
+        "ids": ("/v1/rank", '{"columns":[],"matrix":[],"ids":[', '""', "]}"),
+        "columns": ("/v1/rank", '{"ids":["a"],"matrix":[[]],"columns":[', '""', "]}"),
+        "context": ("/v1/rank", '{"candidates":[{"id":"a","features":{}}],"context":{', '"#":0', "}}"),
+        "candidates": ("/v1/rank", '{"candidates":[', '{"id":""}', "]}"),
+        "named features": ("/v1/rank", '{"candidates":[{"id":"a","features":{', '"#":0', "}}]}"),
+        "values": ("/v1/rank", '{"candidates":[{"id":"a","features":[', "0", "]}]}"),
+        "batch of numbers": ("/v1/rank:batch", '{"requests":[', "0", "]}"),
+        "events": ("/v1/feedback", '{"request_id":"r","events":[', '{"id":"","type":"a"}', "]}"),
+        "stored row": ("/v1/features/a", '{"features":{', '"#":0', "}}"),
+        "stored rows": (
+            "/v1/features:bulk", '{"ids":["a"],"columns":["feature_0"],"matrix":[', "[0]", "]}"
+        ),
+    }  # fmt: skip
+    if short:
+        kinds = {name: kinds[name] for name in ("empty documents", "rows of one", "batch of numbers")}
+    peaks: dict[str, float] = {}
+    slowest: dict[str, float] = {}
+    statuses: Counter[int] = Counter()
+
+    async def one(port: int, path: str, body: bytes) -> int:
+        connection = Connection(port)
+        method = "PUT" if path == "/v1/features/a" else "POST"
+        status, _ = await connection.ask(body, path, method, f"X-API-Key: {key}\r\n")
+        connection.close()
+        return status
+
+    async def all_at_once(port: int, path: str, body: bytes) -> list[int]:
+        return await asyncio.gather(*(one(port, path, body) for _ in range(together)))
+
+    variables = {"model": model, "features": store, "journal": folder / "journal", "keys": admin}
+    with serving(**variables) as (process, port):
+        for name, (path, *parts) in kinds.items():
+            body = _filled(*parts)
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak begins anew
+            with watched_latency(port) as delays:
+                statuses.update(asyncio.run(all_at_once(port, path, body)))
+            peaks[name] = round(peak_memory(process.pid) / 1e6)
+            slowest[name] = percentile(delays, 100)
+    failures = sum(count for status, count in statuses.items() if status // 100 != 4)
+    most, last = max(peaks, key=lambda name: peaks[name]), max(slowest, key=lambda name: slowest[name])
+    within = peaks[most] <= MEMORY_MB and slowest[last] <= bar_s
+    return {
+        "n": statuses.total(), "failures": failures, "ok": failures == 0 and within,
+        "peak_mb": peaks[most], "peak_at": most, "worst_healthz_s": slowest[last], "worst_at": last,
+        "told_to_come_again": statuses[429],
+    }  # fmt: skip
+
+
+def peak_memory(pid: int) -> int:
+    """The most resident bytes that a process had."""
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+
+
+@contextmanager
+def watched_latency(port: int) -> Iterator[list[float]]:
+    """Seconds that /healthz took, asked over and over from another thread meanwhile."""
+    delays: list[float] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while not stop.wait(0.002):
+            started = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            delays.append(time.perf_counter() - started)
+        connection.close()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield delays
+    finally:
+        stop.set()
+        thread.join()
+
+
 def _write_store(folder: Path) -> None:
     from ranking.featurestore import Table, build_store
 
@@ -575,7 +685,7 @@ def _write_store(folder: Path) -> None:
 
 PARTS: dict[str, Callable[[Path, bool], dict[str, Any]]] = {
     "overload": overload, "swaps": swaps, "kills": kills, "damaged": damaged, "slow_senders": slow_senders,
-    "sigterm": sigterm, "fuzz": fuzz, "bodies": bodies,
+    "sigterm": sigterm, "fuzz": fuzz, "bodies": bodies, "large_bodies": large_bodies,
 }  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from ranking.artifact import float32_of_npy
 from ranking.dataset import Float32
-from service.candidates import Batch, Lookup, array_to_batch, raw_to_batch, to_batch
-from service.decoding import decode_batch, decode_raw, decode_request
+from service.candidates import Batch, Lookup, array_to_batch, to_batch
+from service.decoding import decode_batch, decode_request
 from service.echo import cut
 from service.errors import ApiError, invalid, new_request_id
 from service.experiments import Interleaving, Split
-from service.messages import Asked, BatchItem, BatchReply, RankReply, RankRequest, RawRankRequest
+from service.messages import Asked, BatchItem, BatchReply, RankReply, RawRankRequest
 from service.models import Model, Models
 from service.reranking import Ranked, drafted, rank
 from service.settings import Settings
@@ -52,36 +52,15 @@ class Answering:
 
         Raises ApiError for whatever is wrong with the request, under its own request id.
         """
-        raw = decode_raw(body)
-        if raw is None:
-            return self.rank_raw(decode_request(body), lambda: decode_request(body), started, unit)
-        return self.rank_raw(raw, lambda: decode_request(body), started, unit)
+        return self.rank_raw(decode_request(body, self.settings.max_candidates), started, unit)
 
     def rank_raw(
-        self,
-        asked: RawRankRequest | RankRequest,
-        again: Callable[[], RankRequest],
-        started: float,
-        unit: str | None = None,
-        *,
-        distinct: bool = True,
+        self, asked: RawRankRequest, started: float, unit: str | None = None, *, distinct: bool = True
     ) -> RankReply:
-        """The reply to a request; `again` decodes it whole where the compiled scan says no.
-
-        `distinct` refuses an id that comes twice.
-        """
-        whole = asked if isinstance(asked, RankRequest) else None
-        most = self.settings.max_candidates
+        """The reply to a request with its numbers as text; `distinct` refuses an id that comes twice."""
 
         def read(model: Model) -> Batch:
-            nonlocal whole
-            if isinstance(asked, RawRankRequest):
-                batch = raw_to_batch(asked, model, most, self.lookup, distinct=distinct)
-                if batch is not None:
-                    return batch
-            if whole is None:
-                whole = again()
-            return to_batch(whole, model, most, self.lookup, distinct=distinct)
+            return to_batch(asked, model, self.settings.max_candidates, self.lookup, distinct=distinct)
 
         return self._answer(asked, read, started, unit)
 
@@ -91,22 +70,14 @@ class Answering:
         """The reply to an npy body: float32 [candidates, features] in the model's order, NaN for missing."""
 
         def read(model: Model) -> Batch:
-            return array_to_batch(ids, _array(body), asked.context, model, self.settings.max_candidates)
+            return array_to_batch(ids, _array(body), model, self.settings.max_candidates)
 
         return self._answer(asked, read, started, unit)
 
     def rank_batch(self, body: bytes, started: float, unit: str | None = None) -> BatchReply:
         """Each request of a batch answered or refused by itself. Raises ApiError 422 for too many of them."""
-        requests = decode_batch(body)
-        if len(requests) > self.settings.max_batch:
-            raise invalid(
-                "too_many_requests",
-                f"{len(requests)} requests, at most {self.settings.max_batch} are answered in one batch",
-                path="requests",
-                limit=self.settings.max_batch,
-            )
         items = []
-        for request in requests:
+        for request in decode_batch(body, self.settings.max_batch):
             try:
                 items.append(BatchItem(200, reply=self.rank_json(request, started, unit)))
             except ApiError as error:

@@ -22,6 +22,7 @@ from service.models import Models
 from service.observing import Observing, log_answer
 from service.openapi import publish_schema
 from service.pool import ScoringPool
+from service.room import Room
 from service.routes.features import feature_routes
 from service.routes.feedback import feedback_routes
 from service.routes.models import model_routes
@@ -62,6 +63,7 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     pool = ScoringPool(
         settings.scoring_threads, settings.queue_size, settings.queue_seconds, telemetry.queue_wait.observe
     )
+    room = Room(settings.max_decoding_bytes, settings.queue_seconds)
     draining = Draining()
     app = FastAPI(
         title="Rankwright",
@@ -72,10 +74,10 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     )
     app.state.draining, app.state.models = draining, source.models
     app.state.background, app.state.journal = parts.background, parts.journal
-    app.include_router(rank_routes(answering, pool, settings))
-    app.include_router(rerank_routes(answering, pool, settings))
-    app.include_router(feedback_routes(parts.journal, telemetry, settings))
-    app.include_router(feature_routes(parts.stored, settings))
+    app.include_router(rank_routes(answering, pool, room, settings))
+    app.include_router(rerank_routes(answering, pool, room, settings))
+    app.include_router(feedback_routes(parts.journal, telemetry, room, settings))
+    app.include_router(feature_routes(parts.stored, room, settings))
     app.include_router(model_routes(source.models, source.history, settings))
     app.include_router(operation_routes(source.models, telemetry, draining))
     app.include_router(page_routes())

@@ -1,27 +1,33 @@
-"""A `RankRequest` as a matrix: float32 [candidates, features], in the model's order."""
+"""A rank request as a matrix: float32 [candidates, features], in the model's order."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
+import msgspec
 import numpy as np
 from msgspec import Raw
 
 from ranking.dataset import Float32, Int64
+from service.bounds import SMALL, elements, head, too_many_candidates
+from service.decoding import decode_named, decode_piece
 from service.echo import cut, nearest, shown
 from service.errors import ApiError, invalid
-from service.messages import Candidate, RankRequest, RankWarning, RawRankRequest, Value
+from service.messages import Features, Identifier, RankWarning, RawCandidate, RawRankRequest, Value
 from service.models import Model
-from service.scan import scan_matrix, scan_rows
+from service.rows import read_table, write_row, wrong_width
+from service.scan import scan_rows
 
 WARNED_FEATURES = 10
 """Features named for one reason in one reply; sparse callers would otherwise get one warning a feature."""
 NAMED_IDS = 5
 """Ids named in one error."""
 
+_FEATURES: msgspec.json.Decoder[Features] = msgspec.json.Decoder(Features)
+_IDS = msgspec.json.Decoder(list[Identifier])
+_NAMES = msgspec.json.Decoder(list[str])
 
 Context = Mapping[str, Value] | None
 
@@ -46,70 +52,48 @@ class Batch:
 
 
 def to_batch(
-    request: RankRequest,
-    model: Model,
-    max_candidates: int,
-    lookup: Lookup | None = None,
-    *,
-    distinct: bool = True,
-) -> Batch:
-    """The candidates of a request, in whichever form they came; `distinct` refuses an id that comes twice.
-
-    Raises ApiError 422 naming the place: no form or two, no candidates or too many, an id twice, a row of
-    another width, a name the model does not have, a value beyond float32, no features and no store.
-    """
-    table = (request.ids, request.columns, request.matrix)
-    if request.candidates is not None:
-        if any(part is not None for part in table):
-            raise _form_error("got both")
-        ids = [candidate.id for candidate in request.candidates]
-        _check_ids(ids, max_candidates, "candidates", distinct=distinct)
-        return _from_candidates(ids, request.candidates, request.context, model, lookup)
-    ids_, columns, matrix = table
-    if ids_ is None or columns is None or matrix is None:
-        absent = [name for name in ("ids", "columns", "matrix") if getattr(request, name) is None]
-        raise _form_error("got neither" if len(absent) == 3 else f"got a table without {', '.join(absent)}")
-    _check_ids(ids_, max_candidates, "ids")
-    return _from_table(ids_, columns, matrix, request.context, model)
-
-
-def raw_to_batch(
     request: RawRankRequest,
     model: Model,
     max_candidates: int,
     lookup: Lookup | None = None,
     *,
     distinct: bool = True,
-) -> Batch | None:
-    """What `to_batch` would make of the request, by the compiled scan; None where that cannot tell."""
-    candidates, ids, columns = request.candidates, request.ids, request.columns
-    table = not _is_null(request.matrix)
-    if candidates is not None and ids is None and columns is None and not table:
-        ids = [candidate.id for candidate in candidates]
+) -> Batch:
+    """The candidates of a request, in whichever form they came: by the compiled scan, else one at a time.
+
+    `distinct` refuses an id that comes twice.
+
+    Raises ApiError 422 naming the place: no form or two, no candidates or too many, an id twice, a row of
+    another width, a name the model does not have, values of another type or beyond float32, no features and
+    no store; 400 for numbers beyond float64.
+    """
+    table = {"ids": request.ids, "columns": request.columns, "matrix": request.matrix}
+    absent = [name for name, part in table.items() if _is_null(part)]
+    context = None
+    if not _is_null(request.context):
+        context = _named(request.context, "context", model)
+    if request.candidates is not None:
+        if len(absent) < 3:
+            raise _form_error("got both")
+        ids = [candidate.id for candidate in request.candidates]
         _check_ids(ids, max_candidates, "candidates", distinct=distinct)
-        pieces = [candidate.features for candidate in candidates if not _is_null(candidate.features)]
-        if not pieces and lookup is not None:
-            return _finish(ids, lookup(ids, model), slice(None), request.context, model)
-        matrix = scan_rows(pieces, model.names) if len(pieces) == len(ids) else None
-        if matrix is None:
-            return None
-        named = bytes(pieces[0]).lstrip().startswith(b"{")
-        return _finish(ids, matrix, slice(None if named else 0), request.context, model)
-    if candidates is None and ids is not None and columns is not None and table:
-        _check_ids(ids, max_candidates, "ids")
-        _check_columns(columns, model)
-        matrix = scan_matrix(request.matrix, len(ids), len(columns))
-        return None if matrix is None else _from_columns(ids, columns, matrix, request.context, model)
-    return None
+        return _from_candidates(ids, request.candidates, context, model, lookup)
+    if absent:
+        raise _form_error("got neither" if len(absent) == 3 else f"got a table without {', '.join(absent)}")
+    if len(request.ids) > SMALL and (count := elements(request.ids)) > max_candidates:
+        raise too_many_candidates(count, max_candidates, "ids")
+    ids = decode_piece(_IDS, request.ids, "ids")
+    _check_ids(ids, max_candidates, "ids")
+    # One more name than the model has features is one too many already: unknown, or twice.
+    columns = decode_piece(_NAMES, head(request.columns, model.feature_count + 1), "columns")
+    return _from_table(ids, columns, request.matrix, context, model)
 
 
 def _is_null(raw: Raw) -> bool:
     return len(raw) == 4 and bytes(raw) == b"null"
 
 
-def array_to_batch(
-    ids: list[str] | None, matrix: Float32, context: Context, model: Model, max_candidates: int
-) -> Batch:
+def array_to_batch(ids: list[str] | None, matrix: Float32, model: Model, max_candidates: int) -> Batch:
     """The batch of a float32 matrix in the model's order; ids count from "0" where none are given."""
     if matrix.ndim != 2 or matrix.shape[1] != model.feature_count:
         raise invalid(
@@ -118,6 +102,8 @@ def array_to_batch(
             expected=model.feature_count,
         )
     if ids is None:
+        if len(matrix) > max_candidates:
+            raise too_many_candidates(len(matrix), max_candidates, "ids")
         ids = [str(row) for row in range(len(matrix))]
     if len(ids) != len(matrix):
         raise invalid("wrong_height", f"{len(ids)} ids for {len(matrix)} rows", path="ids")
@@ -125,7 +111,7 @@ def array_to_batch(
     if np.isinf(matrix).any():
         row, column = (int(i) for i in np.argwhere(np.isinf(matrix))[0])
         raise invalid("out_of_range", f"row {row}, column {column} of the array is infinite")
-    return _finish(ids, matrix.copy(), slice(0), context, model)
+    return _finish(ids, matrix.copy(), slice(0), None, model)
 
 
 def _form_error(came: str) -> ApiError:
@@ -138,12 +124,7 @@ def _check_ids(ids: Sequence[str], max_candidates: int, path: str, *, distinct: 
     if not ids:
         raise invalid("no_candidates", f"{path} is empty: send at least one candidate", path=path)
     if len(ids) > max_candidates:
-        raise invalid(
-            "too_many_candidates",
-            f"{len(ids)} candidates, at most {max_candidates} are ranked in one request",
-            path=path,
-            limit=max_candidates,
-        )
+        raise too_many_candidates(len(ids), max_candidates, path)
     if distinct and len(set(ids)) != len(ids):
         repeated = [name for name, count in Counter(ids).items() if count > 1][:NAMED_IDS]
         raise invalid(
@@ -155,38 +136,51 @@ def _check_ids(ids: Sequence[str], max_candidates: int, path: str, *, distinct: 
 
 
 def _from_candidates(
-    ids: list[str], candidates: Sequence[Candidate], context: Context, model: Model, lookup: Lookup | None
+    ids: list[str], candidates: Sequence[RawCandidate], context: Context, model: Model, lookup: Lookup | None
 ) -> Batch:
-    rows: list[Sequence[Value]] = []
-    given: list[int] = []
-    named: list[int] = []
-    stored: list[int] = []
-    pick = itemgetter(*model.feature_names) if len(model.feature_names) > 1 else None
-    for index, candidate in enumerate(candidates):
-        features = candidate.features
-        if features is None:
-            stored.append(index)
-            continue
-        given.append(index)
-        if isinstance(features, dict):
-            named.append(index)
-            rows.append(_named_row(features, index, model, pick))
-        else:
-            rows.append(features)
-    width = model.feature_count
-    _check_widths(rows, width, lambda row: f"candidates[{given[row]}].features", f"the model takes {width}")
-
-    def place(row: int, column: int) -> str:
-        by_name = isinstance(candidates[given[row]].features, dict)
-        return f"candidates[{given[row]}].features" + (
-            f".{model.feature_names[column]}" if by_name else f"[{column}]"
-        )
-
-    matrix = np.empty((len(ids), width), np.float32)
-    matrix[given] = _matrix(rows, width, place)
-    if stored:
+    given = [index for index, candidate in enumerate(candidates) if not _is_null(candidate.features)]
+    if not given and lookup is not None:
+        return _finish(ids, lookup(ids, model), slice(None), context, model)
+    pieces = [candidates[index].features for index in given]
+    matrix = scan_rows(pieces, model.names) if len(given) == len(ids) else None
+    if matrix is not None:
+        by_name = bytes(memoryview(pieces[0])[:1]) == b"{"
+        return _finish(ids, matrix, slice(None if by_name else 0), context, model)
+    matrix = np.empty((len(ids), model.feature_count), np.float32)
+    named = [
+        index
+        for index, piece in zip(given, pieces, strict=True)
+        if _read_features(piece, f"candidates[{index}].features", matrix[index], model)
+    ]
+    if len(given) < len(ids):
+        stored = sorted(set(range(len(ids))).difference(given))
         matrix[stored] = _looked_up([ids[index] for index in stored], stored[0], model, lookup)
-    return _finish(ids, matrix, [*named, *stored], context, model)
+        named += stored
+    return _finish(ids, matrix, named, context, model)
+
+
+def _read_features(piece: Raw, path: str, row: Float32, model: Model) -> bool:
+    """Write the features of a candidate into its row; whether they came by name."""
+    width = model.feature_count
+    # Of a list that is too long, more than the first part would only say the same.
+    features = decode_piece(_FEATURES, head(piece, width + 1), path)
+    if isinstance(features, dict):
+        if len(piece) > SMALL:
+            features = _named(piece, path, model)
+        elif not features.keys() <= model.columns.keys():
+            _check_names(features, model, path)
+        values = list(map(features.get, model.feature_names))
+        write_row(values, row, lambda column: f"{path}.{model.feature_names[column]}")
+        return True
+    assert features is not None, "what has no features is looked up"
+    if len(features) != width:
+        raise wrong_width(path, piece, width, f"the model takes {width}")
+    write_row(features, row, lambda column: f"{path}[{column}]")
+    return False
+
+
+def _named(piece: Raw, path: str, model: Model) -> dict[str, Value]:
+    return decode_named(piece, path, lambda names: _check_names(names, model, path))
 
 
 def _looked_up(ids: list[str], first: int, model: Model, lookup: Lookup | None) -> Float32:
@@ -199,32 +193,9 @@ def _looked_up(ids: list[str], first: int, model: Model, lookup: Lookup | None) 
     return lookup(ids, model)
 
 
-def _named_row(
-    features: Mapping[str, Value],
-    index: int,
-    model: Model,
-    pick: Callable[[Mapping[str, Value]], tuple[Value, ...]] | None,
-) -> Sequence[Value]:
-    if pick is not None and len(features) == model.feature_count:
-        # A full row, the usual case, in one call: a name that is not there says that another is unknown.
-        try:
-            return pick(features)
-        except KeyError:
-            pass
-    _check_names(features, model, f"candidates[{index}].features")
-    return [features.get(name) for name in model.feature_names]
-
-
-def _from_table(
-    ids: list[str], columns: list[str], matrix: list[list[Value]], context: Context, model: Model
-) -> Batch:
-    if len(matrix) != len(ids):
-        raise invalid("wrong_height", f"matrix has {len(matrix)} rows for {len(ids)} ids", path="matrix")
+def _from_table(ids: list[str], columns: list[str], matrix: Raw, context: Context, model: Model) -> Batch:
     _check_columns(columns, model)
-    width = len(columns)
-    _check_widths(matrix, width, lambda row: f"matrix[{row}]", f"columns names {width}")
-    given = _matrix(matrix, width, lambda row, column: f"matrix[{row}][{column}]")
-    return _from_columns(ids, columns, given, context, model)
+    return _from_columns(ids, columns, read_table(matrix, len(ids), len(columns)), context, model)
 
 
 def _check_columns(columns: list[str], model: Model) -> None:
@@ -300,33 +271,6 @@ def _check_names(names: Iterable[str], model: Model, path: str) -> None:
         nearest=near,
         expected=list(model.feature_names),
     )
-
-
-def _check_widths(
-    rows: Sequence[Sequence[Value]], width: int, place: Callable[[int], str], expected: str
-) -> None:
-    if set(map(len, rows)) <= {width}:
-        return
-    row = next(i for i, values in enumerate(rows) if len(values) != width)
-    raise invalid(
-        "wrong_width",
-        f"{place(row)}: got {len(rows[row])} values, {expected}",
-        path=place(row),
-        expected=width,
-        got=len(rows[row]),
-    )
-
-
-def _matrix(rows: Sequence[Sequence[Value]], width: int, place: Callable[[int, int], str]) -> Float32:
-    """float32 [rows, width], NaN where null came."""
-    with np.errstate(over="ignore"):  # what overflows is found below, and named
-        matrix = np.array(rows, np.float32).reshape(len(rows), width)
-    infinite = np.isinf(matrix)
-    if infinite.any():
-        row, column = (int(i) for i in np.argwhere(infinite)[0])
-        where = place(row, column)
-        raise invalid("out_of_range", f"{where}: {rows[row][column]} is beyond float32", path=where)
-    return matrix
 
 
 def _feature_warnings(code: str, more: str, counts: Int64, model: Model) -> list[RankWarning]:

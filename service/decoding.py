@@ -1,21 +1,26 @@
-"""Bytes to a `RankRequest`. What is not JSON is a 400 with its position, the rest a 422 with its path."""
+"""Bytes to requests. What is not JSON is a 400 with its position, the rest a 422 with its path.
+
+What may be long is counted before it is decoded (`bounds`), or left alone (`Raw`) for `decode_piece`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
 
+from service.bounds import SMALL, parts, shape_of, too_many_candidates, too_many_requests
 from service.echo import cut
 from service.errors import ApiError, invalid
-from service.messages import RankRequest, RawBatchRequest, RawRankRequest, RequestId
+from service.messages import MAX_EVENTS, Feedback, RawBatchRequest, RawRankRequest, RequestId, Value
 
 Decoded = TypeVar("Decoded")
 
-_DECODER = msgspec.json.Decoder(RankRequest)
 _RAW_DECODER = msgspec.json.Decoder(RawRankRequest)
 _BATCH_DECODER = msgspec.json.Decoder(RawBatchRequest)
+_MAP_DECODER = msgspec.json.Decoder(dict[str, Value])
 
 
 class _Label(msgspec.Struct):
@@ -25,17 +30,17 @@ class _Label(msgspec.Struct):
 _LABEL_DECODER = msgspec.json.Decoder(_Label)
 
 
-def decode_raw(body: bytes | msgspec.Raw) -> RawRankRequest | None:
-    """The request with its numbers left alone; None where `decode_request` has something to say."""
-    try:
-        return _RAW_DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+def decode_batch(body: bytes, max_batch: int) -> list[bytes]:
+    """The requests of a `BatchRequest`, not looked into.
 
-
-def decode_batch(body: bytes) -> list[bytes]:
-    """The requests of a `BatchRequest`, not looked into. Raises ApiError as `decode_request` does."""
-    return [bytes(request) for request in _decode(_BATCH_DECODER, body).requests]
+    Raises ApiError as `decode_request` does, and 422 for too many of them.
+    """
+    if len(body) > SMALL and (count := shape_of(body).longest) > max_batch:
+        raise too_many_requests(count, max_batch)
+    requests = _decode(_BATCH_DECODER, body).requests
+    if len(requests) > max_batch:
+        raise too_many_requests(len(requests), max_batch)
+    return [bytes(request) for request in requests]
 
 
 def decode_as(struct: type[Decoded], body: bytes) -> Decoded:
@@ -43,13 +48,50 @@ def decode_as(struct: type[Decoded], body: bytes) -> Decoded:
     return _decode(msgspec.json.Decoder(struct), body)
 
 
-def decode_request(body: bytes) -> RankRequest:
-    """The request in a JSON body.
+def decode_feedback(body: bytes) -> Feedback:
+    """Raises ApiError as `decode_request` does."""
+    if len(body) > SMALL and shape_of(body).longest > MAX_EVENTS:
+        text = f"events: Expected `array` of length <= {MAX_EVENTS}"
+        raise _labelled(invalid("invalid_request", text, path="events"), body)
+    return decode_as(Feedback, body)
 
-    Raises ApiError 400 for what is no JSON (NaN, Infinity and numbers beyond float64 included), 422 for other
-    shapes and types than the contract's.
+
+def decode_request(body: bytes, max_candidates: int) -> RawRankRequest:
+    """The `RankRequest` in a JSON body.
+
+    Raises ApiError 400 for what is no JSON (NaN and Infinity included), 422 for other shapes and types than
+    the contract's, and for too many candidates.
     """
-    return _decode(_DECODER, body)
+    # Each candidate is an object: with fewer braces there is nothing to count.
+    if len(body) > SMALL and body.count(b"{") > max_candidates:
+        objects = shape_of(body).objects
+        if objects > max_candidates:
+            raise _labelled(too_many_candidates(objects, max_candidates, "candidates"), body)
+    return _decode(_RAW_DECODER, body)
+
+
+def decode_piece(decoder: msgspec.json.Decoder[Decoded], piece: Any, path: str) -> Decoded:
+    """A value at this path of a request, left alone until now. Raises ApiError as `decode_request` does."""
+    try:
+        return decoder.decode(piece)
+    except msgspec.ValidationError as error:
+        raise _wrong_shape(piece, str(error), path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = re.sub(r" \(byte \d+\)$", "", str(error))
+        raise ApiError(400, "malformed_json", f"{path}: not JSON: {reason}", path=path) from None
+
+
+def decode_named(piece: Any, path: str, check_names: Callable[[Iterable[str]], None]) -> dict[str, Value]:
+    """A map of values by name; of equal names the last counts.
+
+    `check_names` raises for those it does not know, and is asked before many of them are held.
+    """
+    found: dict[str, Value] = {}
+    for part in (piece,) if len(piece) <= SMALL else parts(piece):
+        some = decode_piece(_MAP_DECODER, part, path)
+        check_names(some)
+        found |= some
+    return found
 
 
 def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
@@ -90,9 +132,9 @@ def _not_json(reason: str, body: bytes, at: int) -> ApiError:
     )
 
 
-def _wrong_shape(body: bytes, text: str) -> ApiError:
+def _wrong_shape(body: Any, text: str, within: str = "") -> ApiError:
     reason, _, place = text.partition(" - at `$")
-    path = place.rstrip("`").lstrip(".")
+    path = place.rstrip("`")
     if "[...]" in path:
         try:
             path = _exact_path(body, path)
@@ -106,6 +148,7 @@ def _wrong_shape(body: bytes, text: str) -> ApiError:
         ):
             # What follows the wrong value is no JSON either: the place is as near as it can be named.
             path = path.replace("[...]", ".…")
+    path = (within + path).lstrip(".")
     if reason == "Number out of range":
         return ApiError(
             400, "malformed_json", f"{path or 'the body'}: the number is beyond float64", path=path or None
@@ -113,7 +156,7 @@ def _wrong_shape(body: bytes, text: str) -> ApiError:
     return invalid("invalid_request", f"{path or 'the body'}: {cut(reason)}", path=path or None)
 
 
-def _exact_path(body: bytes, path: str) -> str:
+def _exact_path(body: Any, path: str) -> str:
     """msgspec writes `[...]` for a key of a map: find the feature whose value is no number."""
     value: Any = msgspec.json.decode(body)
     before, _, _ = path.partition("[...]")

@@ -21,9 +21,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from service.bounds import PART, SMALL, Shape, elements, parts, shape_of, too_many_candidates
 from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.messages import (
+    NULL,
     Explain,
     Identifier,
     Query,
@@ -32,7 +34,6 @@ from service.messages import (
     RawRankRequest,
     RequestId,
     Result,
-    Value,
 )
 from service.naming import ForeignNames
 
@@ -55,7 +56,15 @@ _VLLM_ONLY = frozenset(
     {"truncate_prompt_tokens", "truncation_side", "use_activation", "max_tokens_per_query"}
 )
 
+WARNED_FIELDS = 10
+
+
+class _Nothing(msgspec.Struct):
+    """An object of which nothing is kept."""
+
+
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_NOTHING = msgspec.json.Decoder(_Nothing)
 
 
 class Document(msgspec.Struct):
@@ -80,17 +89,21 @@ class Foreign:
     unknown_fields: list[str]
 
 
-def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -> Foreign:
+def read_foreign(body: bytes, path: str, names: ForeignNames, max_documents: int, *, stored: bool) -> Foreign:
     """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
 
     `names` finds the model that is meant; `stored` says that ids can be looked up. Raises ApiError 400 for
     what is no JSON, no documents, a limit below 1 or two that differ, and texts without features; 404 for a
-    model that nobody stands in for; 422 for values of other types.
+    model that nobody stands in for; 422 for values of other types and more than `max_documents`, before any
+    of them is decoded.
     """
-    fields = _fields(body)
+    shape = shape_of(body) if len(body) > SMALL else Shape(0, 0, 0)
+    fields = _fields(body, shape.members)
     tei = path == "/rerank" and "texts" in fields
     voyage = path == "/v1/rerank" and ("top_k" in fields or "truncation" in fields)
     vllm = path == "/rerank" and not tei and bool(_VLLM_ONLY & fields.keys())
+    if shape.longest > max_documents:
+        _check_count(fields, "texts" if tei else "documents", max_documents)
     documents = _documents(fields, "texts" if tei else "documents")
     model = _field(fields, "model", str | None, None)
     # TEI serves one model, and its clients send whatever name they were given.
@@ -99,7 +112,7 @@ def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -
         model=reference,
         request_id=_field(fields, "request_id", RequestId | None, None),
         query=Query(text=_query(fields)),
-        context=_field(fields, "context", dict[str, Value] | None, None),
+        context=fields.get("context", NULL),
         top_k=_top(fields, zero_is_all=vllm),
         explain=_field(fields, "explain", bool | Explain | None, None),
         candidates=_candidates(documents, "texts" if tei else "documents", stored=stored),
@@ -115,7 +128,7 @@ def read_foreign(body: bytes, path: str, names: ForeignNames, *, stored: bool) -
         ),
         vllm=vllm,
         unknown_model=None if known else model,
-        unknown_fields=sorted(fields.keys() - _READ - _IGNORED)[:10],
+        unknown_fields=sorted(fields.keys() - _READ - _IGNORED)[:WARNED_FIELDS],
     )
 
 
@@ -153,9 +166,18 @@ def _tei_type(error: ApiError) -> str:
 # --- Reading ----------------------------------------------------------------------------------------
 
 
-def _fields(body: bytes) -> dict[str, Raw]:
+def _fields(body: bytes, members: int) -> dict[str, Raw]:
+    """What we know by name, and the first of the rest for a warning: there may be very many."""
     try:
-        return _FIELDS.decode(body)
+        if members <= PART:
+            return _FIELDS.decode(body)
+        _NOTHING.decode(body)  # so that the parts are sound
+        fields: dict[str, Raw] = {}
+        for part in parts(body):
+            fields |= _FIELDS.decode(part)
+            for name in sorted(fields.keys() - _READ - _IGNORED)[WARNED_FIELDS:]:
+                del fields[name]
+        return fields
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "malformed_json", f"the body is no JSON object: {cut(str(error))}") from None
 
@@ -176,6 +198,11 @@ def _query(fields: Mapping[str, Raw]) -> str | None:
         return None
     found: str | None = _field(fields, "query", str | None, None)
     return found
+
+
+def _check_count(fields: Mapping[str, Raw], name: str, most: int) -> None:
+    if (count := elements(fields.get(name, NULL))) > most:
+        raise too_many_candidates(count, most, "candidates")
 
 
 def _documents(fields: Mapping[str, Raw], name: str) -> list[Raw]:

@@ -12,6 +12,10 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 Identifier = Annotated[str, Meta(max_length=512)]
 RequestId = Annotated[str, Meta(min_length=1, max_length=128)]
 Value = float | None
+Features = list[Value] | dict[str, Value] | None
+NULL = Raw(b"null")
+MAX_EVENTS = 1000
+"""In one call of /v1/feedback."""
 
 
 class Candidate(Struct, forbid_unknown_fields=True, gc=False):
@@ -21,7 +25,7 @@ class Candidate(Struct, forbid_unknown_fields=True, gc=False):
     """
 
     id: Identifier
-    features: list[Value] | dict[str, Value] | None = None
+    features: Features = None
 
 
 class Query(Struct, forbid_unknown_fields=True):
@@ -40,21 +44,24 @@ class Explain(Struct, forbid_unknown_fields=True):
 class Asked(Struct, forbid_unknown_fields=True):
     """What a request says beside its candidates.
 
-    `context` gives features of the query or the user by name: they hold for every candidate that does not
-    give its own. `top_k` cuts the answer, `explain` adds contributions to what is left of it.
+    `top_k` cuts the answer, `explain` adds contributions to what is left of it.
     """
 
     model: str | None = None
     request_id: RequestId | None = None
     query: Query | None = None
-    context: dict[str, Value] | None = None
     top_k: Annotated[int, Meta(ge=1)] | None = None
     explain: bool | Explain | None = False
 
 
 class RankRequest(Asked):
-    """Candidates one by one (`candidates`), or as a table (`ids`, `columns`, `matrix`)."""
+    """Candidates one by one (`candidates`), or as a table (`ids`, `columns`, `matrix`).
 
+    `context` gives features of the query or the user by name: they hold for every candidate that does not
+    give its own.
+    """
+
+    context: dict[str, Value] | None = None
     candidates: list[Candidate] | None = None
     ids: list[Identifier] | None = None
     columns: list[str] | None = None
@@ -65,16 +72,17 @@ class RawCandidate(Struct, forbid_unknown_fields=True, gc=False):
     """A candidate whose features were not looked at yet."""
 
     id: Identifier
-    features: Raw = Raw(b"null")
+    features: Raw = NULL
 
 
 class RawRankRequest(Asked):
-    """A `RankRequest` whose numbers were not looked at yet."""
+    """A `RankRequest` of which all that may be long was not looked at yet."""
 
+    context: Raw = NULL
     candidates: list[RawCandidate] | None = None
-    ids: list[Identifier] | None = None
-    columns: list[str] | None = None
-    matrix: Raw = Raw(b"null")
+    ids: Raw = NULL
+    columns: Raw = NULL
+    matrix: Raw = NULL
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True):
@@ -165,7 +173,7 @@ class Feedback(Struct, forbid_unknown_fields=True):
     """Events on the ranking that was answered under this request id."""
 
     request_id: RequestId
-    events: Annotated[list[Event], Meta(min_length=1, max_length=1000)]
+    events: Annotated[list[Event], Meta(min_length=1, max_length=MAX_EVENTS)]
 
 
 class FeedbackReply(Struct):
@@ -178,12 +186,26 @@ class StoredRow(Struct, forbid_unknown_fields=True):
     features: dict[str, Value]
 
 
+class RawStoredRow(Struct, forbid_unknown_fields=True):
+    """A `StoredRow` that was not looked into yet."""
+
+    features: Raw
+
+
 class StoredRows(Struct, forbid_unknown_fields=True):
     """Rows of a table for the feature store; a row replaces the whole row of its id."""
 
     ids: list[Identifier]
     columns: list[str]
     matrix: list[list[Value]]
+
+
+class RawStoredRows(Struct, forbid_unknown_fields=True):
+    """`StoredRows` that were not looked into yet."""
+
+    ids: Raw
+    columns: Raw
+    matrix: Raw
 
 
 class StoreReply(Struct):

@@ -14,6 +14,7 @@ import numpy as np
 
 from ranking.dataset import Float32
 from ranking.nametable import NameTable, name_table
+from service.bounds import elements, shape_of
 from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
 from service.scan import scan_rows
@@ -80,6 +81,8 @@ def warmed(ranker: Ranker) -> Ranker:
     names = name_table(("a",))
     scan_rows([b"[0]"], names)
     scan_rows([b'{"a": 0}'], names)
+    elements(b"[]")
+    shape_of(b"{}")
     return ranker
 
 

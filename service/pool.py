@@ -74,7 +74,12 @@ class ScoringPool:
         future = self._executor.submit(in_time)
         # Counted until the job really ends, whether or not someone still waits for it.
         future.add_done_callback(self._release)
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            # The traceback of its exception holds this frame: with the future in the frame they would hold
+            # one another, and the job's body, until the garbage collector comes.
+            del future
 
     def _timed(self, job: Callable[[], Answer]) -> Answer:
         started = time.monotonic()

@@ -18,7 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ranking.compiled_code import VARIABLE as COMPILED_VARIABLE
+from ranking.compiled.jit import SHIPPED_VARIABLE
 from ranking.cpus import available_cpus
 from ranking.errors import UsageError
 from service.draining import VARIABLE as DRAINING_VARIABLE
@@ -26,7 +26,7 @@ from service.draining import VARIABLE as DRAINING_VARIABLE
 PREFIX = "RANKWRIGHT_"
 OTHER_VARIABLES = frozenset(
     {
-        COMPILED_VARIABLE,
+        SHIPPED_VARIABLE,
         DRAINING_VARIABLE,
         f"{PREFIX}CACHE",
         f"{PREFIX}DATA",
@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     )
     max_headers: int = Field(default=200, ge=1, description="headers of a request")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    max_decoding_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1,
+        description="of bodies decoded and scored at once; memory is a few times that",
+    )
     max_candidates: int = Field(default=10_000, ge=1)
     max_batch: int = Field(default=100, ge=1, description="requests in one call of /v1/rank:batch")
     max_explained: int = Field(default=100, ge=1, description="contributions cost far more than scores")

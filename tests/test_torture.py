@@ -25,6 +25,14 @@ def test_overload_is_refused_and_not_dropped() -> None:
     assert line["goodput_of_peak"] > 0.1
 
 
+def test_large_bodies_are_refused_within_memory() -> None:
+    """Eight at once; they took 1.9 GB."""
+    line = torture.run("large_bodies", short=True)
+    assert line["n"] == 24
+    assert line["failures"] == 0, line
+    assert line["peak_mb"] <= torture.MEMORY_MB
+
+
 def test_generated_requests_find_no_fault() -> None:
     """Schemathesis over the published schema."""
     pytest.importorskip("schemathesis")

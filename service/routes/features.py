@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,19 +13,30 @@ from fastapi import APIRouter, Request, Response
 from ranking.dataset import Float32
 from ranking.errors import RankwrightError
 from service.body import read_body
-from service.decoding import decode_as
+from service.bounds import elements, head, parts
+from service.decoding import decode_as, decode_named, decode_piece
 from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.lookup import StoredFeatures, unavailable
-from service.messages import StoredRow, StoredRows, StoreReply, Value
+from service.messages import Identifier, RawStoredRow, RawStoredRows, StoredRow, StoredRows, StoreReply
 from service.openapi import replies, takes
+from service.room import Room
+from service.rows import read_table, write_row, wrong_height
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from ranking.featurestore import FeatureStore
 
 ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 Found = TypeVar("Found")
 
+WRITTEN_ROWS, WRITTEN_VALUES = 20_000, 1 << 22
+"""Of a table, written in one step at most."""
+_IDS = msgspec.json.Decoder(list[Identifier])
+_NAMES = msgspec.json.Decoder(list[str])
 
-def feature_routes(stored: StoredFeatures | None, settings: Settings) -> APIRouter:
+
+def feature_routes(stored: StoredFeatures | None, room: Room, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["features"])
 
     async def with_store(work: Callable[[StoredFeatures], Found]) -> Found:
@@ -58,12 +69,9 @@ def feature_routes(stored: StoredFeatures | None, settings: Settings) -> APIRout
     )  # fmt: skip
     async def put_features(document: str, request: Request) -> Response:
         body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-        row = decode_as(StoredRow, body)
         _check_id(document)
-        columns, values = list(row.features), [list(row.features.values())]
-        await with_store(
-            lambda held: held.store.put([document], _matrix(columns, values, held.store.feature_names))
-        )
+        async with room.taken(len(body)):
+            await with_store(lambda held: held.store.put([document], _row(body, held.store.feature_names)))
         return _reply(StoreReply(1))
 
     @router.delete(
@@ -81,19 +89,9 @@ def feature_routes(stored: StoredFeatures | None, settings: Settings) -> APIRout
     )  # fmt: skip
     async def bulk_features(request: Request) -> Response:
         body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-        rows = decode_as(StoredRows, body)
-        if len(rows.ids) != len(rows.matrix):
-            raise invalid(
-                "wrong_height", f"matrix has {len(rows.matrix)} rows for {len(rows.ids)} ids", path="matrix"
-            )
-        for name in rows.ids:
-            _check_id(name)
-        await with_store(
-            lambda held: held.store.put(
-                rows.ids, _matrix(rows.columns, rows.matrix, held.store.feature_names)
-            )
-        )
-        return _reply(StoreReply(len(rows.ids)))
+        async with room.taken(len(body)):
+            count = await with_store(lambda held: _put_all(body, held.store))
+        return _reply(StoreReply(count))
 
     return router
 
@@ -103,30 +101,56 @@ def _check_id(name: str) -> None:
         raise invalid("invalid_id", "an id is 1 to 512 printable characters", path="id")
 
 
-def _matrix(columns: Sequence[str], rows: Sequence[Sequence[Value]], names: Sequence[str]) -> Float32:
-    """float32 [rows, names]; ApiError 422 for unknown columns and rows of another width."""
-    place: Mapping[str, int] = {name: column for column, name in enumerate(names)}
-    unknown = [name for name in columns if name not in place]
-    if unknown:
+def _row(body: bytes, names: Sequence[str]) -> Float32:
+    """float32 [1, names]."""
+    piece = decode_as(RawStoredRow, body).features
+    features = decode_named(piece, "features", lambda given: _check_names(given, names))
+    row = np.full((1, len(names)), np.nan, np.float32)
+    write_row([features.get(name) for name in names], row[0], lambda column: f"features.{names[column]}")
+    return row
+
+
+def _put_all(body: bytes, store: FeatureStore) -> int:
+    """Write the rows of a table, a part at a time once all were found sound; how many there were."""
+    table, names = decode_as(RawStoredRows, body), store.feature_names
+    columns = decode_piece(_NAMES, head(table.columns, len(names) + 1), "columns")
+    _check_names(columns, names)
+    if len(columns) > len(names):
+        raise invalid("duplicate_column", "columns names more than the store has features", path="columns")
+    height = elements(table.ids)
+    if elements(table.matrix) != height:
+        raise wrong_height(elements(table.matrix), height)
+    at_once = max(1, min(WRITTEN_ROWS, WRITTEN_VALUES // len(names)))
+    sound, first = [], 0
+    for ids, rows in zip(parts(table.ids, at_once), parts(table.matrix, at_once), strict=True):
+        given = read_table(rows, len(_ids(ids, first)), len(columns), first)
+        sound.append((ids, given))
+        first += at_once
+    places = {name: place for place, name in enumerate(names)}
+    for ids, given in sound:
+        full = np.full((len(given), len(names)), np.nan, np.float32)
+        full[:, [places[name] for name in columns]] = given
+        store.put(_ids(ids, 0), full)
+    return height
+
+
+def _ids(piece: bytes, first: int) -> list[str]:
+    found = decode_piece(_IDS, piece, f"ids[{first}:]" if first else "ids")
+    for name in found:
+        _check_id(name)
+    return found
+
+
+def _check_names(given: Iterable[str], names: Sequence[str]) -> None:
+    known = set(names)
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
         raise invalid(
             "unknown_feature",
-            f"the store has no feature {shown(unknown[0])}",
-            feature=cut(unknown[0]),
+            f"the store has no feature {shown(unknown)}",
+            feature=cut(unknown),
             expected=list(names),
         )
-    wrong = next((row for row, values in enumerate(rows) if len(values) != len(columns)), None)
-    if wrong is not None:
-        raise invalid(
-            "wrong_width", f"matrix[{wrong}]: got {len(rows[wrong])} values, columns names {len(columns)}",
-            path=f"matrix[{wrong}]",
-        )  # fmt: skip
-    full = np.full((len(rows), len(names)), np.nan, np.float32)
-    if columns and rows:
-        with np.errstate(over="ignore"):
-            full[:, [place[name] for name in columns]] = np.array(rows, np.float32)
-    if np.isinf(full).any():
-        raise invalid("out_of_range", "a value is beyond float32")
-    return full
 
 
 def _reply(message: Any) -> Response:

@@ -6,18 +6,21 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.body import read_body
-from service.decoding import decode_as
+from service.decoding import decode_feedback
 from service.errors import RETRY_AFTER, ApiError
 from service.journal import Journal
 from service.messages import Feedback, FeedbackReply
 from service.openapi import replies, takes
+from service.room import Room
 from service.settings import Settings
 from service.telemetry import Telemetry
 
 EXAMPLE = {"request_id": "r-1", "events": [{"id": "b", "type": "click", "position": 1}]}
 
 
-def feedback_routes(journal: Journal | None, telemetry: Telemetry, settings: Settings) -> APIRouter:
+def feedback_routes(
+    journal: Journal | None, telemetry: Telemetry, room: Room, settings: Settings
+) -> APIRouter:
     router = APIRouter(tags=["feedback"])
 
     @router.post(
@@ -29,7 +32,7 @@ def feedback_routes(journal: Journal | None, telemetry: Telemetry, settings: Set
     )
     async def take_feedback(request: Request) -> Response:
         body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-        feedback = decode_as(Feedback, body)
+        feedback = await room.decode(body, decode_feedback)
         if journal is None:
             raise ApiError(
                 404, "feedback_off", "this service keeps no journal: start it with setting `journal`"

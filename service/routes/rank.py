@@ -14,6 +14,7 @@ from service.body import NPY, is_npy, read_body
 from service.messages import BatchReply, BatchRequest, RankReply, RankRequest
 from service.openapi import replies, takes
 from service.pool import ScoringPool
+from service.room import Room
 from service.settings import Settings
 
 EXAMPLES = {
@@ -29,7 +30,7 @@ STORED_EXAMPLE = {"candidates": [{"id": "sku-1"}, {"id": "sku-2"}]}
 ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def rank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> APIRouter:
+def rank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["rank"])
 
     async def answered(request: Request, reply: Callable[[bytes, float, Manner], msgspec.Struct]) -> Response:
@@ -39,9 +40,8 @@ def rank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> 
         )
         started = time.perf_counter()
         # Decoding is work too: on the pool it is bounded, and the loop stays free for the other connections.
-        content = await pool.run(
-            lambda: msgspec.json.encode(reply(body, started, manner)), manner.deadline_seconds
-        )
+        async with room.taken(len(body), manner.deadline_seconds) as seconds:
+            content = await pool.run(lambda: msgspec.json.encode(reply(body, started, manner)), seconds)
         return Response(content, media_type="application/json")
 
     @router.post(

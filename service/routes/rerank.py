@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.answering import Answering
 from service.asking import Manner
 from service.body import read_body
-from service.decoding import decode_request
 from service.dialects import answer_foreign, foreign_error, read_foreign
 from service.errors import ApiError
 from service.naming import ForeignNames
 from service.openapi import foreign_schema
 from service.pool import ScoringPool
+from service.room import Room
 from service.settings import Settings
 
 PATHS = {
@@ -25,18 +24,15 @@ PATHS = {
 }
 
 
-def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -> APIRouter:
+def rerank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["dialects"])
     stored = answering.lookup is not None
     names = ForeignNames(answering.models, settings.aliases, settings.foreign_model)
 
     def answer(body: bytes, path: str, unit: str | None) -> tuple[bytes, dict[str, str]]:
         started = time.perf_counter()
-        foreign = read_foreign(body, path, names, stored=stored)
-        again = msgspec.json.encode
-        reply = answering.rank_raw(
-            foreign.asked, lambda: decode_request(again(foreign.asked)), started, unit, distinct=False
-        )
+        foreign = read_foreign(body, path, names, settings.max_candidates, stored=stored)
+        reply = answering.rank_raw(foreign.asked, started, unit, distinct=False)
         return answer_foreign(reply, foreign)
 
     async def rerank(request: Request) -> Response:
@@ -44,9 +40,8 @@ def rerank_routes(answering: Answering, pool: ScoringPool, settings: Settings) -
         try:
             manner = Manner.of(request, settings)
             body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-            content, headers = await pool.run(
-                lambda: answer(body, path, manner.unit), manner.deadline_seconds
-            )
+            async with room.taken(len(body), manner.deadline_seconds) as seconds:
+                content, headers = await pool.run(lambda: answer(body, path, manner.unit), seconds)
         except ApiError as error:
             raise foreign_error(error, path) from None
         return Response(content, headers=headers, media_type="application/json")

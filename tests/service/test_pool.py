@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -45,6 +48,33 @@ def test_a_caller_that_does_not_wait_is_told_and_the_job_is_never_begun() -> Non
 
     asyncio.run(two())
     assert begun == []
+    pool.close()
+
+
+def test_a_job_that_failed_is_freed_at_once() -> None:
+    """With the body it was about: nothing that holds it holds itself, and waits for the garbage collector."""
+    pool = ScoringPool(1, 1, 1)
+
+    class Body:
+        def refuse(self) -> None:
+            raise ApiError(422, "no", "no")
+
+    async def freed() -> bool:
+        body = Body()
+        held = weakref.ref(body)
+        with suppress(ApiError):
+            await pool.run(body.refuse)
+        del body
+        # The worker lets go of its last job when it has the next.
+        await pool.run(lambda: None)
+        return held() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(freed())
+    finally:
+        gc.enable()
     pool.close()
 
 
