@@ -2,6 +2,7 @@
 
 The rooms:
     errors       every failure a user can cause, with its exit code
+    places       places to write to, tried before the work
     dataset      RankingDataset: ragged lists, the one currency of training, scoring and serving
     letor        LETOR and LIBSVM text in and out: compiled parser, writer, lint, binary cache
     metrics      Metric ("ndcg@10"): gain, discount, ties, per-query values

@@ -19,8 +19,9 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,8 +29,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ranking.dataset import Float32, Missing
-from ranking.errors import ArtifactError, UsageError
+from ranking.errors import ArtifactError, DataError, UsageError
 from ranking.manifest import GOLDEN, MANIFEST, MAX_FILE_BYTES, REMEDY, FileFacts, Manifest, platform_versions
+from ranking.places import check_folder
 
 MAX_MANIFEST_BYTES = 8 << 20
 """Names and ranges of some 50,000 features."""
@@ -98,10 +100,41 @@ def save_artifact(
 
     `golden` are rows [rows, features] to be scored now and at every opening; `facts` go into the manifest;
     `extra` are further files by name. A folder that is empty or a model folder is replaced.
-    Raises UsageError where `folder` is anything else, or facts and files cannot be written as given.
+    Raises UsageError where `folder` is anything else, or facts and files cannot be written as given, and
+    DataError where the disk does not let us; the model is then kept in the folder of temporary files.
     """
     target = Path(os.path.realpath(folder))
-    check_destination(target)
+    _check_replaceable(target)
+
+    def write(place: Path) -> None:
+        _write_artifact(place, ranker, facts, golden, extra or {})
+
+    try:
+        write(target)
+    except OSError as error:
+        raise DataError(
+            f"writing {target} failed: {error.strerror}; what was there before is as it was. "
+            f"{_kept_elsewhere(target.name, write)}"
+        ) from error
+    return Path(folder)
+
+
+def _kept_elsewhere(name: str, write: Callable[[Path], None]) -> str:
+    """Write the model among the temporary files, and say where it is or that it is lost."""
+    place = None
+    try:
+        place = Path(tempfile.mkdtemp(prefix="rankwright-"))
+        write(place / name)
+    except OSError:
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
+        return "Free space there, and run this again"
+    return f"The model is kept in {place / name}: move it to another place"
+
+
+def _write_artifact(
+    target: Path, ranker: Savable, facts: Mapping[str, Any], golden: Float32, extra: Mapping[str, bytes]
+) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
     fresh.mkdir()
@@ -114,27 +147,30 @@ def save_artifact(
         (fresh / names[0]).unlink()
         features = np.ascontiguousarray(golden, np.float32)
         rows = Golden(features, ranker.score(features))
-        contents = {names[0]: model, GOLDEN: _golden_bytes(rows), **(extra or {})}
+        contents = {names[0]: model, GOLDEN: _golden_bytes(rows), **extra}
         write_folder(fresh, {**contents, MANIFEST: _manifest_bytes(ranker, names[0], contents, facts)})
         _put_in_place(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return Path(folder)
 
 
 def check_destination(folder: Path) -> None:
-    """Raise UsageError where `folder` exists and is neither empty nor a model folder to replace."""
-    target = Path(folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{target.parent} cannot be a folder for it ({error.strerror}): choose another place"
-        ) from error
+    """Raise UsageError where no model folder can be written, before there is a model to lose.
+
+    `folder` exists and is neither empty nor a model folder to replace, or nothing can be written beside it.
+    """
+    target = Path(os.path.realpath(folder))
+    check_folder(target.parent, target.name)
+    _check_replaceable(target)
+
+
+def _check_replaceable(target: Path) -> None:
     if not target.exists():
         return
     if not target.is_dir() or not _is_ours(target):
         raise UsageError(f"{target} exists and is no model folder: choose another place, or remove it first")
+    if os.path.ismount(target):
+        raise UsageError(f"{target} is a mount point, which cannot be replaced: name a folder in it")
 
 
 def _is_ours(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ranking.artifact import golden_rows, save_artifact
+from ranking.artifact import check_destination, golden_rows, save_artifact
 from ranking.dataset import RankingDataset
 from ranking.ensemble import EnsembleRanker, fit_ensemble
 from ranking.errors import UsageError
@@ -40,8 +40,9 @@ def combine(members: Mapping[str, Ranker], data: RankingDataset, metric: Metric,
     """Fit the weights of these rankers on `data` and save the ensemble as the artifact `out`.
 
     The weights are few, but they have seen these lists: measure the ensemble on others. Raises UsageError for
-    members that do not take the same features.
+    members that do not take the same features, or a place that cannot be written.
     """
+    check_destination(Path(out))
     if len(members) < 2:
         raise UsageError("an ensemble has at least two members: name two different model folders")
     ranker = fit_ensemble(list(members.values()), data)  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ from typing import Any
 
 from ranking.artifact import Artifact, read_artifact, sync_folder, write_folder
 from ranking.errors import ArtifactError, DataError, UsageError, unknown_name
+from ranking.places import check_folder
 from ranking.rankers import Ranker, open_artifact
 
 DEFAULT_ALIAS = "production"
@@ -124,6 +125,10 @@ class Registry:
         ]
 
     # Changing
+
+    def check_writable(self, name: str) -> None:
+        """Raise UsageError where nothing can be published under this name."""
+        check_folder(self._folder(name) / "versions")
 
     def publish(self, folder: Path | str, name: str, alias: str | None = None) -> int:
         """Copy a model folder in as the next version and return its number; then move the alias to it.

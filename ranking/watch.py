@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from ranking.metrics import Metric
 
 Progress = Callable[[int, int, "float | None", "float | None"], None]
 """Called with (round, rounds at most, held-out metric, seconds left at most) after each round."""
+
+_log = logging.getLogger(__name__)
 
 
 class RunWatch:
@@ -76,9 +79,19 @@ class RunWatch:
         due = time.monotonic() - self._saved >= self._config.checkpoint_seconds
         if self._keeper is not None and (due or self.interrupted):
             state = Checkpoint(self.rounds, snapshot(), tuple(self.history), tuple(self.train_history))
-            self._keeper.keep(state)
+            self._keep(state, self._keeper)
             self._saved = time.monotonic()
         return self.interrupted or self.finished
+
+    def _keep(self, state: Checkpoint, keeper: Keeper) -> None:
+        """Keep a checkpoint; a disk that is full does not end the run, which goes on without any."""
+        try:
+            keeper.keep(state)
+        except OSError as error:
+            self._keeper = None
+            _log.warning(
+                "cannot write the checkpoint %s (%s): the run goes on without", keeper.folder, error.strerror
+            )
 
     @property
     def finished(self) -> bool:

@@ -17,6 +17,7 @@ ROOMS: dict[str, set[str]] = {
     # The rooms of `ranking`, each with those it may import; lowest first.
     "errors": set(),
     "cpus": set(),
+    "places": {"errors"},
     "report": set(),
     "compiled": set(),
     "own_code": {"errors"},
@@ -46,10 +47,10 @@ ROOMS: dict[str, set[str]] = {
     "ensemble": {*DATA, "objectives"},
     "kinds": {*DATA, "ensemble", "neural", "scorer"},
     "boosting": {*DATA, "cpus", "metrics", "objectives"},
-    "artifact": {*DATA, "manifest"},
+    "artifact": {*DATA, "manifest", "places"},
     "probe": {"errors", "artifact", "kinds", "manifest"},
     "rankers": {*DATA, "artifact", "kinds", "manifest", "probe", "structure"},
-    "registry": {"errors", "artifact", "rankers"},
+    "registry": {"errors", "artifact", "places", "rankers"},
     "presets": set(),
     "config": {"errors", "cpus", "losses", "metrics", "neural", "objectives", "presets"},
     "evaluation": {*DATA, "comparison", "metrics"},
@@ -62,14 +63,14 @@ ROOMS: dict[str, set[str]] = {
     "combining": {*DATA, "artifact", "ensemble", "evaluation", "feature_profile", "metrics", "rankers"},
     "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
     "tuning": {
-        *DATA, "comparison", "config", "crossvalidation", "evaluation", "metrics", "objectives", "report",
-        "training",
+        *DATA, "comparison", "config", "crossvalidation", "evaluation", "metrics", "objectives", "places",
+        "report", "training",
     },
     "cli": {
         *DATA, "artifact", "combining", "config", "cpus", "crossvalidation", "description",
         "doctor", "evaluation", "featurestore", "feedback", "kinds", "letor", "losses", "metrics",
-        "objectives", "own_code", "predictions", "rankers", "registry", "scorer", "tables", "training",
-        "tuning",
+        "objectives", "own_code", "places", "predictions", "rankers", "registry", "scorer", "tables",
+        "training", "tuning",
     },
 }  # fmt: skip
 

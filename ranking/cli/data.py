@@ -95,8 +95,10 @@ def convert(
 ) -> None:
     """Convert between LETOR text, LIBSVM with a group-size file, and Parquet."""
     from ranking.letor import read_letor, read_libsvm, write_letor, write_libsvm
+    from ranking.places import check_file
     from ranking.tables import read_parquet, write_parquet
 
+    check_file(target)
     policy = _policy(missing)
     first = 0 if zero_based else 1
     read_as, write_as = _format(source, source_format), _format(target, target_format)

@@ -82,8 +82,11 @@ def evaluate(
         score_dataset,
     )
     from ranking.metrics import Metric
+    from ranking.places import check_file
 
     flags = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
+    if per_query is not None:
+        check_file(per_query)
     ranker = open_model(model)
     conventions = conventions_for(model, flags)
     metrics = [Metric.parse(name, **conventions) for name in metric or ()]
@@ -246,10 +249,13 @@ def predict(
     """Score every document."""
     from ranking.errors import unknown_name
     from ranking.evaluation import score_dataset
+    from ranking.places import check_file
     from ranking.predictions import FORMATS, write_predictions
 
     if form not in FORMATS:
         raise unknown_name("format", form, FORMATS)
+    if output is not None:
+        check_file(output)
     ranker = open_model(model)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
     scores = score_dataset(ranker, dataset)

@@ -35,7 +35,11 @@ def build(
 
     from ranking.artifact import read_manifest
     from ranking.featurestore import build_store, read_table
+    from ranking.featurestore.opening import is_redis
+    from ranking.places import check_folder
 
+    if not is_redis(out):
+        check_folder(Path(out))
     known = None if names is None else read_manifest(Path(names)).feature_names
     rows = read_table(data, id_column, known)
     build_store(out, rows)

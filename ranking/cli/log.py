@@ -39,8 +39,10 @@ def export(
     """Join what was shown with its events: lists with labels, features as scored, and positions."""
     from ranking.feedback import ANY_EVENT, labelled_lists, read_journal
     from ranking.letor import write_letor
+    from ranking.places import check_file
     from ranking.tables import is_parquet, write_parquet
 
+    check_file(out)
     found = read_journal(journal)
     by_type = dict(map(_label, labels)) if labels else ANY_EVENT
     lists = labelled_lists(found, by_type, model=model, only_with_events=not keep_all)

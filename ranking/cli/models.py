@@ -127,7 +127,9 @@ def publish(
     """Copy a verified model into the registry as the next version of its name."""
     from ranking.registry import Registry
 
-    version = Registry(registry).publish(model, name, alias=alias)
+    models_there = Registry(registry)
+    models_there.check_writable(name)
+    version = models_there.publish(model, name, alias=alias)
     if json:
         show_json({"name": name, "version": version, "alias": alias})
     else:

@@ -91,8 +91,12 @@ def tune(
         trials = 50
     space = _space(start, objective, named=objective is not None or config is not None)
     from ranking.crossvalidation import folds_from
+    from ranking.places import check_folder
     from ranking.tuning import tune as run
 
+    check_folder(out)
+    if study is not None:
+        check_folder(study.parent, study.name)
     parts = [load([file], missing=start.missing, regroup=regroup) for file in data]
     try:
         result = run(

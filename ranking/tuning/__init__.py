@@ -27,6 +27,7 @@ from ranking.dataset import Float64
 from ranking.errors import DataError, UsageError
 from ranking.evaluation import score_dataset
 from ranking.metrics import Metric
+from ranking.places import check_folder
 from ranking.training import fit
 from ranking.tuning.result import TuneResult
 from ranking.tuning.space import Space
@@ -71,15 +72,17 @@ def tune(
 
     The study lies in `study_file`, by default `out`/study.db: the same call goes on with it, and several
     processes may search in it at once. Ctrl-C ends the search with what it has (`interrupted`). Writes
-    best.toml, trials.jsonl and report.html into `out`. Raises UsageError for a study of another search,
-    DataError where no trial could be trained.
+    best.toml, trials.jsonl and report.html into `out`. Raises UsageError for a study of another search or an
+    `out` that cannot be written, DataError where no trial could be trained or the disk is full at the end.
     """
     if trials is None and seconds is None:
         raise UsageError("give the search an end: a number of trials, or a time")
     Metric.parse(space.start.metric, **space.start.conventions).check(folds.dataset)
     budget = _Budget(trials, seconds, time.monotonic())
-    out.mkdir(parents=True, exist_ok=True)
     optuna, file = library(), study_file or out / "study.db"
+    check_folder(out)
+    check_folder(file.parent, file.name)
+    out.mkdir(parents=True, exist_ok=True)
     study = open_study(file, _identity(space, folds), space.default(), space.start.seed)
     ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     interrupted = False
@@ -92,7 +95,13 @@ def tune(
     except KeyboardInterrupt:
         interrupted = True
     result = TuneResult.of(study, space, file, time.monotonic() - budget.started, interrupted)
-    result.write(out)
+    try:
+        result.write(out)
+    except OSError as error:
+        raise DataError(
+            f"writing into {out} failed: {error.strerror}; the study is kept in {file}: "
+            "make room, and give the same command again"
+        ) from error
     return result
 
 

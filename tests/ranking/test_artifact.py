@@ -2,8 +2,11 @@
 
 import io
 import os
+import re
 import shutil
+import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ from ranking.artifact import (
     save_artifact,
     seal,
 )
-from ranking.errors import ArtifactError, UsageError
+from ranking.errors import ArtifactError, DataError, UsageError
 from ranking.rankers import load_ranker
 from tests.ranking.models import (
     KINDS,
@@ -101,14 +104,40 @@ def test_anything_else_is_not_replaced(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    """Disk full while writing: the old model is there, and nothing else."""
+    """Disk full while writing, here and for temporary files: the old model is there, and nothing else."""
     folder = saved(tmp_path / "model", "xgboost")
     before = _contents(folder)
     monkeypatch.setattr(artifact, failing, full_disk)
-    with pytest.raises(OSError, match="No space"):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with pytest.raises(DataError, match=r"writing .*model failed: No space .*Free space there, and run this"):
         saved(folder, "lightgbm")
     assert _contents(folder) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "temporary"]
+    assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_a_model_that_cannot_be_written_is_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of the destination is full, that of the temporary files is not."""
+    whole = _contents(saved(tmp_path / "whole", "lightgbm"))
+    write = artifact.write_folder
+
+    def full_there(folder: Path, contents: Mapping[str, bytes]) -> None:
+        if folder.parent == tmp_path:
+            raise OSError(28, "No space left on device")
+        write(folder, contents)
+
+    monkeypatch.setattr(artifact, "write_folder", full_there)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with pytest.raises(DataError, match="No space left on device") as failed:
+        saved(tmp_path / "model", "lightgbm")
+    kept = re.search(r"The model is kept in (\S+): move it", str(failed.value))
+    assert kept is not None
+    assert _contents(Path(kept[1])) == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary", "whole"]
 
 
 def test_a_failing_rename_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +152,7 @@ def test_a_failing_rename_puts_the_old_folder_back(tmp_path: Path, monkeypatch: 
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(DataError, match="Input/output error; what was there before is as it was"):
         saved(folder, "lightgbm")
     assert _contents(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -18,7 +18,7 @@ import pytest
 from ranking.config import TrainConfig
 from ranking.crossvalidation import Folds, cross_validate, folds_from
 from ranking.errors import DataError, MissingExtraError, UsageError
-from ranking.tuning import Space, tune
+from ranking.tuning import Space, TuneResult, tune
 from ranking.tuning.space import BOOSTER, OBJECTIVES
 from ranking.tuning.study import DEFAULT
 from tests.ranking.runs import BACKENDS, letor, lists, quick
@@ -61,6 +61,24 @@ def test_a_search_ends_at_its_trials_and_goes_on_when_called_again(folds: Folds,
     more = tune(space(), folds, tmp_path, trials=4)
     assert [trial.number for trial in more.trials] == [0, 1, 2, 3]
     assert len(tune(space(), folds, tmp_path, trials=3).trials) == 4, "already there"
+
+
+def test_a_disk_that_is_full_at_the_end_costs_no_trial(
+    folds: Folds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study holds them all: the same call writes the rest once there is room."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TuneResult, "write", full)
+        with pytest.raises(
+            DataError, match=r"No space left on device; the study is kept in .*study.db: make"
+        ):
+            tune(space(), folds, tmp_path, trials=2)
+    assert len(tune(space(), folds, tmp_path, trials=2).trials) == 2
+    assert (tmp_path / "best.toml").exists()
 
 
 def test_equal_searches_try_the_same(folds: Folds, tmp_path: Path) -> None:

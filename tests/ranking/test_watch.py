@@ -121,3 +121,14 @@ def test_a_resumed_watch_goes_on_where_the_other_was(tmp_path: Path) -> None:
     assert one.train_history == [0.5, 1.0]
     assert run(one, [BAD], first=3) == [True]
     assert one.finished
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once; the run goes on without."""
+    (tmp_path / "file").write_text("")
+    keeper = Keeper(tmp_path / "file" / "checkpoint", {})
+    assert run(watch(TrainConfig(checkpoint_seconds=0), keeper=keeper), [BAD, GOOD, GOOD]) == [False] * 3
+    (said,) = caplog.messages
+    assert said.startswith(f"cannot write the checkpoint {keeper.folder} (Not a directory)")
