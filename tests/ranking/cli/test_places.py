@@ -22,7 +22,7 @@ UNWRITABLE = {
         ["train", "DATA", "--out"],
         ["tune", "DATA", "--out"],
         ["tune", "DATA", "--out", "OUT", "--study"],
-        ["ensemble", "MODEL", "MODEL", "--data", "DATA", "--out"],
+        ["ensemble", "MODEL", "MODEL", "--valid", "DATA", "--out"],
         ["publish", "MODEL", "--name", "m", "--registry"],
         ["evaluate", "MODEL", "DATA", "--per-query"],
         ["predict", "MODEL", "DATA", "--output"],
