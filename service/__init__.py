@@ -28,6 +28,7 @@ The rooms:
     errors       the one error shape
     echo         what a client sent, said back: cut
     access       who may ask for what, and how often
+    proxies      whose request it is that a proxy hands on
     boundary     what wraps every request: metrics, and the last catch
     draining     not ready any more, and still answering
     telemetry    Prometheus metrics and structured log lines

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ranking.errors import UsageError
 from service.errors import ApiError
 from service.pool import ScoringPool, overloaded
+from service.proxies import Proxies
 
 READ, ADMIN = "read", "admin"
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"})
@@ -96,13 +97,18 @@ def who_may(keys: Sequence[Key]) -> str:
 
 
 class Access:
-    """Decides on requests by their path and headers."""
+    """Decides on requests by their path and headers.
 
-    def __init__(self, keys: Sequence[Key], rate: float | None, burst: int) -> None:
+    With a `rate` (requests a second) each caller has a bucket, and every request costs a token, refused ones
+    too: a caller is a key, or without one the address that `proxies` find.
+    """
+
+    def __init__(self, keys: Sequence[Key], rate: float | None, burst: int, proxies: Proxies) -> None:
         self._keys = list(keys)
         self._closed = bool(self._keys)
         self._has_admin = any(key.scope == ADMIN for key in self._keys)
         self._buckets = None if rate is None else Buckets(rate, burst)
+        self._proxies = proxies
 
     def check(self, path: str, method: str, headers: Headers, peer: str) -> None:
         """Raises ApiError 401 without a valid key, 403 for one that may not, 429 for too many."""
@@ -110,6 +116,9 @@ class Access:
             return
         admin = needs_admin(path, method)
         key = self._shown(headers)
+        if self._buckets is not None:
+            caller = f"peer:{self._proxies.caller(peer, headers)}" if key is None else f"key:{key.name}"
+            self._buckets.take(caller)
         if admin and not self._has_admin:
             raise ApiError(
                 403,
@@ -125,8 +134,6 @@ class Access:
             )
         if admin and key is not None and key.scope != ADMIN:
             raise ApiError(403, "forbidden", f"the key {key.name!r} may only read: this needs an admin key")
-        if self._buckets is not None:
-            self._buckets.take(f"key:{key.name}" if key is not None else f"peer:{peer}")
 
     def _shown(self, headers: Headers) -> Key | None:
         """The key the request shows; all are compared, so that the time does not tell which came near."""

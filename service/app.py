@@ -22,6 +22,7 @@ from service.models import Models
 from service.observing import Observing, log_answer
 from service.openapi import publish_schema
 from service.pool import ScoringPool
+from service.proxies import Proxies
 from service.room import Room
 from service.routes.features import feature_routes
 from service.routes.feedback import feedback_routes
@@ -50,7 +51,12 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     """
     telemetry = Telemetry()
     source = source_of(settings, ranker, telemetry)
-    access = Access(read_keys(settings.keys_file, settings.key_lines()), settings.rate, settings.rate_burst)
+    access = Access(
+        read_keys(settings.keys_file, settings.key_lines()),
+        settings.rate,
+        settings.rate_burst,
+        Proxies(settings.trusted_proxies),
+    )
     parts = _Parts(settings, source.models, telemetry)
     answering = Answering(
         source.models,

@@ -171,6 +171,8 @@ def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         log_config=None,
         lifespan="on",
         server_header=False,
+        # It would believe whatever comes over loopback; setting `trusted_proxies` says whom to believe.
+        proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.grace_seconds,
         **options,

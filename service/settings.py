@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -43,6 +45,19 @@ _INJECTED_PORT = re.compile(r"(tcp|udp|sctp)://.*")
 
 NEAR = 0.75
 """Names that are so alike, as difflib measures it, are the same name misspelt."""
+
+
+def _listed(value: Any) -> Any:
+    """A text as a list: JSON, or names between commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Listed = (NoDecode, BeforeValidator(_listed))
+"""For lists that a variable gives as `a,b`."""
 
 
 class Settings(BaseSettings):
@@ -95,6 +110,10 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(default=None, description="a file of such lines")
     rate: float | None = Field(default=None, gt=0, description="requests a second of one caller")
     rate_burst: int = Field(default=50, ge=1, description="requests at once of one caller")
+    trusted_proxies: Annotated[list[IPvAnyNetwork], *Listed] = Field(
+        default_factory=list,
+        description='addresses and networks whose X-Forwarded-For is believed, as ["10.0.0.0/8"]',
+    )
     log_answers: bool = Field(default=False, description="a log line for each ranking, with its request id")
     tracing: bool = Field(default=False, description="traces by OTLP, to where the OTEL_* variables say")
     max_connections: int = Field(default=4096, ge=1)

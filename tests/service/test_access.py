@@ -159,6 +159,36 @@ def test_a_rate_limits_requests(open_client: OpenClient) -> None:
     assert client.get("/healthz").status_code == 200
 
 
+def test_refused_requests_cost_a_token_too(open_client: OpenClient) -> None:
+    """Keys cannot be guessed faster than the rate; whoever has one is not held up by those who guess."""
+    client = open_client(Linear(), keys=KEYS, rate=0.001, rate_burst=2)
+    guesses = [client.request("GET", "/v1/models", headers={"x-api-key": str(i)}) for i in range(3)]
+    assert [reply.status_code for reply in guesses] == [401, 401, 429]
+    assert client.request("GET", "/v1/models", headers={"x-api-key": "rk"}).status_code == 200
+
+
+def test_callers_are_told_apart_behind_a_proxy_that_is_named(open_client: OpenClient) -> None:
+    """httpx's transport calls from 127.0.0.1; without the setting the header changes nothing."""
+    limits = {"rate": 0.001, "rate_burst": 2}
+    for trusted, expected in (
+        ([], [200, 200, 429, 429, 429]),
+        (["127.0.0.0/8"], [200] * 5),
+        (["10.0.0.0/8"], [200, 200, 429, 429, 429]),
+    ):
+        client = open_client(Linear(), trusted_proxies=trusted, **limits)
+        replies = [
+            client.request("GET", "/v1/models", headers={"x-forwarded-for": f"192.0.2.{i}"}) for i in range(5)
+        ]
+        assert [reply.status_code for reply in replies] == expected
+    client = open_client(Linear(), trusted_proxies=["127.0.0.0/8"], **limits)
+    # The proxy adds the caller's address behind what the caller wrote.
+    replies = [
+        client.request("GET", "/v1/models", headers={"x-forwarded-for": f"192.0.2.{i}, 198.51.100.7"})
+        for i in range(3)
+    ]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+
+
 @pytest.mark.parametrize("path", ["/", "/healthz", "/nope", "/v1/models"])
 def test_every_answer_is_hardened_and_no_origin_is_allowed(client: Client, path: str) -> None:
     """nosniff, no frames, no referrer; CORS is off."""

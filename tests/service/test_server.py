@@ -124,6 +124,18 @@ def test_the_limits_of_headers_are_settings() -> None:
             assert status == 200 or reply.json()["error"] == "headers_too_large"
 
 
+@pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.1", 200)])
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(trusted: str, last: int) -> None:
+    """On the wire, where uvicorn would believe it over loopback."""
+    limits = {"RANKWRIGHT_RATE": "0.001", "RANKWRIGHT_RATE_BURST": "2"}
+    with running("-c", SLOW_SERVER, RANKWRIGHT_TRUSTED_PROXIES=trusted, **limits) as (_, url):
+        found = [
+            httpx.get(f"{url}/v1/models", headers={"x-forwarded-for": f"192.0.2.{i}"}).status_code
+            for i in range(3)
+        ]
+        assert found == [200, 200, last]
+
+
 def test_a_registry_is_served_by_the_module_and_by_workers(tmp_path: Path) -> None:
     """`python -m service` with two processes on one port; SIGTERM ends them all."""
     variables = {

@@ -34,6 +34,8 @@ def test_variables_are_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -
         ({"port": "http"}, r"`port` \(RANKWRIGHT_PORT\).*got 'http'"),
         ({"port": 70_000}, r"`port`.*65535"),
         ({"scoring_threads": 0}, r"`scoring_threads`.*got 0"),
+        ({"trusted_proxies": ["10.0.0.0/8", "nginx"]}, r"`trusted_proxies`.*network, got 'nginx'"),
+        ({"trusted_proxies": "10.0.0.300"}, r"`trusted_proxies`.*network, got '10.0.0.300'"),
         ({"prot": 1}, r"unknown setting `prot` \(known: config, model, registry"),
         ({"model": "a", "registry": "b"}, r"`model` and `registry` exclude each other"),
     ],
@@ -55,6 +57,24 @@ def test_nothing_to_serve_is_a_usage_error() -> None:
     """An app needs a ranker, a folder or a registry."""
     with pytest.raises(UsageError, match="nothing to serve"):
         create_app(Settings())
+
+
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        ("10.0.0.1, fd00::/8,", ["10.0.0.1/32", "fd00::/8"]),
+        ('["10.0.0.0/8", "::1"]', ["10.0.0.0/8", "::1/128"]),
+        ("", []),
+    ],
+)
+def test_a_variable_gives_a_list_by_commas_or_as_json(
+    monkeypatch: pytest.MonkeyPatch, value: str, networks: list[str]
+) -> None:
+    """As an argument does, which --set may give as text too."""
+    assert Settings(trusted_proxies=value).shown()["trusted_proxies"] == networks
+    monkeypatch.setenv("RANKWRIGHT_TRUSTED_PROXIES", value)
+    assert Settings().shown()["trusted_proxies"] == networks
 
 
 @pytest.mark.parametrize(
