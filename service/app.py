@@ -49,7 +49,7 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     Raises UsageError where there is nothing to serve. Starting raises ArtifactError for a damaged model
     folder; a registry without a usable model starts, and is not ready until there is one.
     """
-    telemetry = Telemetry()
+    telemetry = Telemetry(settings.events, settings.references())
     source = source_of(settings, ranker, telemetry)
     access = Access(
         read_keys(settings.keys_file, settings.key_lines()),
@@ -78,7 +78,7 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
         lifespan=_lifespan(source, pool, parts, loaded=ranker is not None),
         redirect_slashes=False,
     )
-    app.state.draining, app.state.models = draining, source.models
+    app.state.draining, app.state.models, app.state.telemetry = draining, source.models, telemetry
     app.state.background, app.state.journal = parts.background, parts.journal
     app.include_router(rank_routes(answering, pool, room, settings))
     app.include_router(rerank_routes(answering, pool, room, settings))

@@ -55,5 +55,4 @@ class Boundary:
             route = getattr(scope.get("route"), "path", "unmatched")
             if status in (429, 503):
                 self.telemetry.shed.labels(str(status)).inc()
-            self.telemetry.requests.labels(route, scope["method"], status).inc()
-            self.telemetry.latency.labels(route).observe(time.perf_counter() - started)
+            self.telemetry.answered(route, scope["method"], status, time.perf_counter() - started)

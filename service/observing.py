@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from service.answering import Answer
 from service.background import Background
 from service.drift import Drift
-from service.telemetry import Telemetry
+from service.telemetry import OTHER, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Observing:
 
     def _look(self, answer: Answer) -> None:
         model, batch, scores = answer.model, answer.batch, answer.ranked.scores
-        telemetry, labels = self._telemetry, (model.name, model.version)
+        telemetry, version = self._telemetry, self._telemetry.version_of(model)
+        labels = (model.name, version)
         telemetry.observed.labels(*labels).inc(len(scores))
         for column in np.flatnonzero(batch.missing):
             telemetry.missing.labels(*labels, model.feature_names[column]).inc(int(batch.missing[column]))
@@ -53,7 +54,8 @@ class Observing:
         histogram = telemetry.scores.labels(*labels)
         for score in scores[:100].tolist():
             histogram.observe(score)
-        self._drifts.add(answer)
+        if version != OTHER:
+            self._drifts.add(answer)
 
 
 def log_answer(answer: Answer) -> None:

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     journal_fsync_seconds: float = Field(
         default=1.0, ge=0, description="a line is forced to disk after at most"
     )
+    events: Annotated[list[str], *Listed] = Field(
+        default_factory=lambda: ["view", "click", "cart", "purchase"],
+        description="types of feedback that the metrics count by name; all others are `other`",
+    )
     journal_share: float = Field(default=1.0, ge=0, le=1, description="share of the rankings to keep")
 
     split: dict[str, int] = Field(
@@ -188,6 +192,10 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, Any]:
         """What is in force, for people: secrets are not in it."""
         return {key: value for key, value in self.model_dump(mode="json").items() if key != "keys"}
+
+    def references(self) -> list[str]:
+        """The versions and aliases that an experiment names."""
+        return [*self.split, *self.interleave, *([] if self.shadow is None else [self.shadow])]
 
     def key_lines(self) -> str | None:
         """`keys` in clear."""

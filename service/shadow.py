@@ -35,7 +35,7 @@ class Shadow:
             self._background.submit(lambda: self._compare(answer))
 
     def _compare(self, answer: Answer) -> None:
-        labels = (answer.model.name, answer.model.version, self._reference)
+        labels = (answer.model.name, self._telemetry.version_of(answer.model), self._reference)
         try:
             shadow = self._models.find(self._reference)
         except ApiError:

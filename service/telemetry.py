@@ -23,6 +23,10 @@ from service.models import Model
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder in which several workers keep their metrics together."""
 
+OTHER = "other"
+"""The label of whatever a caller chose that has none of its own."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _CANDIDATES = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _SCORES = (-10, -5, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -33,9 +37,15 @@ _SHADOW = ("model", "version", "shadow")
 
 
 class Telemetry:
-    """The metrics of one app, in a collector registry of its own: two apps in a process do not mix."""
+    """The metrics of one app, in a collector registry of its own: two apps in a process do not mix.
 
-    def __init__(self) -> None:
+    No label is a caller's to fill: each new one is memory, here and in whatever scrapes. `events` are the
+    types of feedback that have a label of their own, `references` ("movies@8") versions that have, besides
+    those that are or were served under a name or an alias.
+    """
+
+    def __init__(self, events: Iterable[str] = (), references: Iterable[str] = ()) -> None:
+        self._events, self._labelled = frozenset(events), set(references)
         self.collectors = CollectorRegistry()
         self.computed: list[Collector] = []
         self.requests = Counter(
@@ -134,9 +144,23 @@ class Telemetry:
     def _histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.collectors)
 
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request."""
+        self.requests.labels(route, method if method in METHODS else OTHER, status).inc()
+        self.latency.labels(route).observe(seconds)
+
+    def took(self, event: str) -> None:
+        """One feedback event of this type."""
+        self.events.labels(event if event in self._events else OTHER).inc()
+
+    def version_of(self, model: Model) -> str:
+        """The label of its version: a caller may ask for any that is on disk."""
+        return model.version if f"{model.name}@{model.version}" in self._labelled else OTHER
+
     def serving(self, models: Iterable[Model]) -> None:
         """These and no others."""
         served = {(model.name, model.version, model.ranker.kind) for model in models}
+        self._labelled |= {f"{name}@{version}" for name, version, _ in served}
         for gone in self._served - served:
             # Set, not removed: files shared by workers cannot forget a label.
             self.models.labels(*gone).set(0)

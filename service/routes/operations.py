@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -37,6 +39,8 @@ def operation_routes(models: Models, telemetry: Telemetry, draining: Draining) -
         | {200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:
-        return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
+        # Thousands of series take a while to write, and nobody else is to wait for it.
+        content = await asyncio.to_thread(telemetry.exposition)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     return router

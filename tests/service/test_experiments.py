@@ -22,6 +22,7 @@ def with_versions(client: Client) -> Client:
     one = Model("movies", "1", Linear((1, 0, 0)))
     two = Model("movies", "2", Linear((0, 1, 0)))
     client.app.state.models.replace({"movies": one, "movies@1": one, "movies@2": two})
+    client.app.state.telemetry.serving([one, two])
     return client
 
 

@@ -60,6 +60,23 @@ def test_clicks_become_lists_with_the_features_that_were_scored(
     assert 'rankwright_feedback_events_total{type="click"} 3.0' in client.get("/metrics").text
 
 
+def test_events_are_counted_by_the_types_that_are_configured(open_client: OpenClient, tmp_path: Path) -> None:
+    """All are kept; what a caller makes up is counted together."""
+    client = open_client(Linear(), journal=tmp_path, events=["click", "save"])
+    types = ["click", "save", "save", "purchase", *(f"made-up-{i}" for i in range(50))]
+    feedback(client, "r1", *({"id": "a", "type": name} for name in types))
+    lines = [line for line in client.get("/metrics").text.splitlines() if "feedback_events_total{" in line]
+    assert sorted(lines) == [
+        'rankwright_feedback_events_total{type="click"} 1.0',
+        'rankwright_feedback_events_total{type="other"} 51.0',
+        'rankwright_feedback_events_total{type="save"} 2.0',
+    ]
+    closed(client)
+    (file,) = tmp_path.iterdir()
+    kept = json.loads(file.read_text())["events"]
+    assert [event["type"] for event in kept] == types
+
+
 def test_files_are_rotated_and_each_stands_alone(open_client: OpenClient, tmp_path: Path) -> None:
     """The feature names come again with every file."""
     client = open_client(Linear(), journal=tmp_path, journal_bytes=1024)

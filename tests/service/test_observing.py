@@ -63,6 +63,22 @@ def test_missing_outside_ties_and_scores_are_counted(open_client: OpenClient) ->
         assert expected in text
 
 
+def test_drift_is_measured_of_versions_that_are_served(open_client: OpenClient) -> None:
+    """Not of any that a caller asks for by its number."""
+    client = open_client(Linear(), default_model="m", observed_per_second=1e6)
+    manifest = {"feature_profile": PROFILE}
+    first, ninth = Model("m", "1", Linear(), manifest), Model("m", "9", Linear(), manifest)
+    client.app.state.models.replace({"m": first, "m@1": first, "m@9": ninth})
+    client.app.state.telemetry.serving([first])
+    for name in ("m@9", "m"):
+        candidates = [{"id": str(i), "features": [0, 1, 2]} for i in range(200)]
+        assert client.rank({"candidates": candidates, "model": name}).status_code == 200
+        client.finish_background()
+    text = client.get("/metrics").text
+    assert 'rankwright_feature_drift{feature="bm25",model="m",version="1"}' in text
+    assert text.count("rankwright_feature_drift{") == 3
+
+
 def test_background_work_is_dropped_rather_than_waited_for() -> None:
     """And a job that fails does not end the thread."""
     import threading

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+import threading
+from pathlib import Path
 
+import httpx
 import pytest
 
-from service.telemetry import JsonFormatter
+from service.models import Model
+from service.telemetry import JsonFormatter, Telemetry
 from tests.service.conftest import Client, Linear, OpenClient
 
 A = {"id": "a", "features": [1, 2, 3]}
@@ -47,6 +52,85 @@ def test_two_apps_do_not_share_metrics(open_client: OpenClient) -> None:
     first, second = open_client(Linear()), open_client(Linear())
     first.rank({"candidates": [A]})
     assert 'route="/v1/rank"' not in second.get("/metrics").text
+
+
+def labels_of(client: Client) -> set[str]:
+    """Every series of /metrics, without its value."""
+    lines = client.get("/metrics").text.splitlines()
+    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
+
+
+def test_no_label_is_a_clients_to_fill(open_client: OpenClient, tmp_path: Path) -> None:
+    """Ten times as much of everything a request can say makes no series more."""
+    client = open_client(
+        Linear(missing="nan"), default_model="movies", journal=tmp_path, observed_per_second=1e6
+    )
+    served = client.app.state.models.find(None)
+    older = {f"movies@{number}": Model("movies", str(number), Linear()) for number in range(100, 200)}
+    client.app.state.models.replace({"movies": served, "movies@0": served} | older)
+
+    def ask(count: int) -> set[str]:
+        for i in range(count):
+            text = f"{count}-{i}"
+            for method in ("GET", "POST", f"M{i}", "PROPFIND"):
+                for path in (f"/{text}", "/v1/rank", f"/v1/models/{text}", f"/page/{text}", "/metrics"):
+                    client.request(method, path, headers={"user-agent": text, "origin": text})
+            events = [{"id": text, "type": f"t{text}"}, {"id": text, "type": "click"}]
+            client.request("POST", "/v1/feedback", json={"request_id": text, "events": events})
+            for model in ("movies", f"movies@{100 + count + i}", text):
+                body = {"candidates": [A, {"id": text, "features": {"bm25": None, text: 1}}], "model": model}
+                client.rank(body | {"request_id": text, "query": {"id": text}})
+                client.rank({"candidates": [{"id": text, "features": [None, 2, 3]}], "model": model})
+                client.finish_background()
+        return labels_of(client)
+
+    few = ask(2)
+    assert ask(20) == few
+    assert not [line for line in few if 'version="1' in line or "PROPFIND" in line]
+    assert {'rankwright_observed_candidates_total{model="movies",version="0"}'} <= few
+
+
+def test_methods_beyond_the_usual_share_a_label(client: Client) -> None:
+    """The parser knows some forty; llhttp's list is not ours."""
+    for method in ("PROPFIND", "PURGE", "M-SEARCH"):
+        client.request(method, "/v1/rank")
+    assert 'rankwright_requests_total{method="other",route="/v1/rank",status="405"} 3.0' in (
+        client.get("/metrics").text
+    )
+
+
+def test_versions_have_labels_of_their_own_where_they_are_served_or_named(open_client: OpenClient) -> None:
+    """By a registry's names and aliases, or by an experiment; others share one, and drift is not theirs."""
+    client = open_client(Linear(), default_model="m", shadow="m@7", shadow_share=0, observed_per_second=1e6)
+    models = {version: Model("m", version, Linear()) for version in ("0", "7", "8")}
+    client.app.state.models.replace({"m": models["0"]} | {f"m@{v}": model for v, model in models.items()})
+    for version in models:
+        client.rank({"candidates": [A], "model": f"m@{version}"})
+        client.finish_background()
+    text = client.get("/metrics").text
+    for label in ("0", "7", "other"):
+        assert f'rankwright_observed_candidates_total{{model="m",version="{label}"}} 1.0' in text
+
+
+def test_writing_the_metrics_holds_nobody_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written until another request was answered."""
+    answered = threading.Event()
+
+    def write(telemetry: Telemetry) -> bytes:
+        return b"waited" if answered.wait(5) else b"alone"
+
+    monkeypatch.setattr(Telemetry, "exposition", write)
+
+    async def both() -> str:
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as asking:
+            scrape = asyncio.create_task(asking.get("/metrics"))
+            await asyncio.sleep(0.05)
+            assert (await asking.get("/healthz")).status_code == 200
+            answered.set()
+            return (await scrape).text
+
+    assert asyncio.run(both()) == "waited"
 
 
 def test_models_are_listed_and_described(open_client: OpenClient) -> None:
