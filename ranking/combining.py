@@ -14,6 +14,7 @@ from ranking.errors import UsageError
 from ranking.evaluation import evaluate_scores, score_dataset
 from ranking.feature_profile import feature_profile, feature_ranges
 from ranking.metrics import Metric
+from ranking.overlap import sketch
 from ranking.rankers import Ranker
 
 
@@ -55,6 +56,7 @@ def combine(members: Mapping[str, Ranker], data: RankingDataset, metric: Metric,
         "objective": {"name": "ensemble"},
         "members": [{"model": Path(n).name, "weight": w, str(metric): v} for n, w, v in told],
         "data": {"weights": fitting.fingerprint()},
+        "query_digests": {"weights": sketch(fitting)},
         "metrics": {"fitted": dict(evaluation.means)},
         "conventions": dict(evaluation.conventions),
         "feature_ranges": feature_ranges(fitting.features),

@@ -21,6 +21,7 @@ from ranking.evaluation import (
     score_dataset,
 )
 from ranking.metrics import Metric
+from ranking.overlap import repeated_queries
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class CrossValidation:
     rounds: Sequence[int]
     means: Mapping[str, float]
     conventions: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+    """why the values may be worth less than they seem"""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +64,7 @@ class CrossValidation:
             ],
             "metrics": dict(self.means),
             "conventions": dict(self.conventions),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
 
@@ -106,7 +110,11 @@ def _fold_file(file: Path, query_ids: Sequence[str]) -> Int64:
             raise ParseError(
                 str(file), number, 1, f"expected QUERY<TAB>FOLD with folds from 1, got {line[:60]!r}"
             )
-        fold[query] = int(text) - 1
+        if fold.setdefault(query, int(text) - 1) != int(text) - 1:
+            raise ParseError(
+                str(file), number, 1, f"expected one fold a query, got fold {text.strip()} for {query!r}, "
+                f"which an earlier line puts into fold {fold[query] + 1}; leave out one of them"
+            )  # fmt: skip
     absent = [query for query in query_ids if query not in fold]
     if absent:
         raise DataError(f"{file}: names no fold for query {absent[0]!r} ({len(absent)} queries without one)")
@@ -137,4 +145,6 @@ def cross_validate(
             value = evaluations[-1].means[names[0]]
             say(f"fold {test + 1}/{folds.count}: {rounds[-1]} rounds, {names[0]} {value:.4f}")
     means = {name: float(np.mean([fold.means[name] for fold in evaluations])) for name in names}
-    return CrossValidation(evaluations, rounds, means, conventions_of(metrics))
+    return CrossValidation(
+        evaluations, rounds, means, conventions_of(metrics), repeated_queries(folds.dataset, folds.fold)
+    )

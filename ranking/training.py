@@ -35,6 +35,7 @@ from ranking.feature_profile import feature_profile, feature_ranges
 from ranking.metrics import Metric
 from ranking.neural.ranker import NeuralRanker
 from ranking.objectives import objective_named
+from ranking.overlap import shared_queries, sketch
 from ranking.rankers import Ranker
 from ranking.report import render
 from ranking.scorer import TreeRanker
@@ -65,6 +66,8 @@ class TrainResult:
     """on the held-out queries, or None where there are none"""
     interrupted: bool
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """why the held-out values may be worth less than they seem"""
 
     def as_json(self) -> dict[str, Any]:
         valid = {} if self.evaluation is None else dict(self.evaluation.means)
@@ -77,6 +80,7 @@ class TrainResult:
             "metrics": {"valid": valid},
             "interrupted": self.interrupted,
             "notes": list(self.notes),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
 
@@ -103,7 +107,9 @@ def train(
     out = Path(out)
     check_destination(out)
     metric = Metric.parse(config.metric, **config.conventions)
+    name = "the held-out part" if valid is None else "valid"
     data, valid, notes = _split(config, data, valid)
+    warnings = () if valid is None else shared_queries(valid, data, name)
     parts = [part for part in (data, valid) if part is not None]
     for one in _metrics(config, parts):
         for part in parts:
@@ -131,6 +137,7 @@ def train(
             against,
             identity,
             (*notes, *resumed),
+            warnings,
             started,
         )
 
@@ -146,6 +153,7 @@ def _finished(
     against: Ranker | None,
     identity: Mapping[str, Any],
     notes: tuple[str, ...],
+    warnings: tuple[str, ...],
     started: float,
 ) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
@@ -167,12 +175,16 @@ def _finished(
         evaluation=None if valid is None else evaluations[THIS_MODEL],
         interrupted=watch.interrupted,
         notes=(*notes, *_alarms(ranker)),
+        warnings=warnings,
     )
-    report = training_report(config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity)
+    report = training_report(
+        config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity, warnings
+    )
     save_artifact(
         out,
         ranker,
-        facts=_facts(result, data, identity, watch, baseline) | {"conventions": conventions_of(metrics)},
+        facts=_facts(result, data, valid, identity, watch, baseline)
+        | {"conventions": conventions_of(metrics)},
         golden=golden_rows(data.features, config.seed),
         extra={"report.html": render(report).encode()},
     )
@@ -373,6 +385,7 @@ def _metrics(config: TrainConfig, parts: Sequence[RankingDataset]) -> list[Metri
 def _facts(
     result: TrainResult,
     data: RankingDataset,
+    valid: RankingDataset | None,
     identity: Mapping[str, Any],
     watch: RunWatch,
     baseline: FeatureBaseline,
@@ -385,6 +398,7 @@ def _facts(
         "config": resolved,
         "seed": config.seed,
         "data": {"train": identity["train data"], "valid": identity["held-out data"]},
+        "query_digests": {"train": sketch(data)} | ({} if valid is None else {"valid": sketch(valid)}),
         "rounds": result.rounds,
         "rounds_trained": watch.rounds,
         "interrupted": result.interrupted,

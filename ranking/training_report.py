@@ -5,7 +5,7 @@ Nothing here depends on the clock, so that equal runs write equal pages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ranking.dataset import Float32, RankingDataset
@@ -28,13 +28,14 @@ def training_report(
     evaluations: Mapping[str, Evaluation],
     watch: RunWatch,
     identity: Mapping[str, Any],
+    warnings: Sequence[str] = (),
 ) -> Report:
     """The page of a run; the first of `evaluations` is the model's, on held-out lists if there are any."""
     shown, measured_on = (data, "training") if valid is None else (valid, "held-out")
     systems = list(evaluations)
     return Report(
         title=f"{config.backend} · {config.objective}",
-        summary=_summary(config, ranker, data, valid, watch),
+        summary=[*_summary(config, ranker, data, valid, watch), *(("warning", text) for text in warnings)],
         curves=_curves(watch),
         curve_metric=config.metric,
         best_round=watch.best_round,

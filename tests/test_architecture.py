@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "tables": DATA,
     "description": DATA,
     "predictions": DATA,
+    "overlap": DATA,
     "structure": {"errors"},
     "scorer": {*DATA, "compiled", "structure"},
     "manifest": DATA,
@@ -58,10 +59,12 @@ ROOMS: dict[str, set[str]] = {
     "training_report": {"dataset", "evaluation", "neural", "report", "scorer"},
     "training": {
         *DATA, "artifact", "boosting", "checkpoint", "config", "evaluation", "feature_profile", "metrics",
-        "neural", "objectives", "rankers", "report", "scorer", "training_report", "watch",
+        "neural", "objectives", "overlap", "rankers", "report", "scorer", "training_report", "watch",
     },
-    "combining": {*DATA, "artifact", "ensemble", "evaluation", "feature_profile", "metrics", "rankers"},
-    "crossvalidation": {*DATA, "config", "evaluation", "metrics", "training"},
+    "combining": {
+        *DATA, "artifact", "ensemble", "evaluation", "feature_profile", "metrics", "overlap", "rankers",
+    },
+    "crossvalidation": {*DATA, "config", "evaluation", "metrics", "overlap", "training"},
     "tuning": {
         *DATA, "comparison", "config", "crossvalidation", "evaluation", "metrics", "objectives", "places",
         "report", "training",
@@ -69,8 +72,8 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         *DATA, "artifact", "combining", "config", "cpus", "crossvalidation", "description",
         "doctor", "evaluation", "featurestore", "feedback", "kinds", "letor", "losses", "metrics",
-        "objectives", "own_code", "places", "predictions", "rankers", "registry", "scorer", "tables",
-        "training", "tuning",
+        "objectives", "overlap", "own_code", "places", "predictions", "rankers", "registry", "scorer",
+        "tables", "training", "tuning",
     },
 }  # fmt: skip
 

@@ -104,6 +104,11 @@ def evaluate(
     def measured(one: Ranker) -> Evaluation:
         return evaluate_scores(score_dataset(one, dataset), dataset, metrics, seed)
 
+    warnings = _seen(model, dataset)
+    if against is not None:
+        warnings += [f"{against}: {warning}" for warning in _seen(against, dataset)]
+    for warning in warnings:
+        say(f"warning: {warning}")
     ours, theirs = measured(ranker), None if other is None else measured(other)
     comparison = None if theirs is None else compare_evaluations(ours, theirs, dataset.query_weights, seed)
     baseline = _feature_baseline(model, dataset, metrics, seed)
@@ -115,6 +120,8 @@ def evaluate(
             content["comparison"] = {"against": str(against), "metrics": comparison_json(comparison)}
         if baseline is not None:
             content["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
+        if warnings:
+            content["warnings"] = warnings
         show_json(content)
     else:
         others = [] if theirs is None else [(str(against), theirs)]
@@ -165,6 +172,14 @@ def _say_other_conventions(against: Path, ours: dict[str, Any]) -> None:
     if other:
         here = ", ".join(f"{key}={value}" for key, value in ours.items())
         say(f"note: {against} was measured with {', '.join(other)}; here both are with {here}")
+
+
+def _seen(model: Path, dataset: RankingDataset) -> list[str]:
+    """What to tell of lists that the model was made from."""
+    from ranking.artifact import read_manifest
+    from ranking.overlap import seen_queries
+
+    return list(seen_queries(dataset, read_manifest(model).facts))
 
 
 def _check_policy(ranker: Ranker, other: Ranker) -> None:

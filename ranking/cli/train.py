@@ -193,6 +193,8 @@ def train(
         end_progress(quiet)
     for note in result.notes:
         say(f"note: {note}")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     if json:
         show_json(result.as_json())
     else:
@@ -266,6 +268,8 @@ def cv(
 
     parts = [load([file], missing=settings.missing, regroup=regroup) for file in data]
     result = cross_validate(settings, folds_from(parts, folds, settings), None if quiet else say)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     if json:
         show_json(result.as_json())
     else:

@@ -91,6 +91,7 @@ def tune(
         trials = 50
     space = _space(start, objective, named=objective is not None or config is not None)
     from ranking.crossvalidation import folds_from
+    from ranking.overlap import repeated_queries
     from ranking.places import check_folder
     from ranking.tuning import tune as run
 
@@ -98,10 +99,13 @@ def tune(
     if study is not None:
         check_folder(study.parent, study.name)
     parts = [load([file], missing=start.missing, regroup=regroup) for file in data]
+    dealt = folds_from(parts, folds, start)
+    for warning in repeated_queries(dealt.dataset, dealt.fold):
+        say(f"warning: {warning}")
     try:
         result = run(
             space,
-            folds_from(parts, folds, start),
+            dealt,
             out,
             trials=trials,
             seconds=seconds,

@@ -58,6 +58,11 @@ def test_a_file_says_the_fold_of_each_query(tmp_path: Path) -> None:
         ("q0\tone\n", DataError, r"folds.tsv:1:1: expected QUERY<TAB>FOLD"),
         ("q0\t²\n", DataError, r"folds.tsv:1:1: expected QUERY<TAB>FOLD"),
         ("q0\t99999999999999999999\n", DataError, r"folds.tsv:1:1: expected QUERY<TAB>FOLD"),
+        (
+            "q0\t1\nq1\t2\nq2\t3\nq1\t2\nq0\t3\n",
+            DataError,
+            r"folds.tsv:5:1: expected one fold a query, got fold 3 for 'q0', .* into fold 1; leave out one",
+        ),
         ("q0\t1\nq1\t2\n", DataError, r"folds.tsv: names no fold for query 'q2' \(2 queries without one\)"),
         ("q0\t1\nq1\t2\nq2\t2\nq3\t2\n", UsageError, r"at least 3 folds .*got queries per fold \[1, 3\]"),
         ("q0\t1\nq1\t2\nq2\t4\nq3\t4\n", UsageError, r"got queries per fold \[1, 1, 0, 2\]"),
@@ -93,6 +98,16 @@ def test_folds_that_are_neither_number_nor_file_are_refused() -> None:
 def test_a_query_in_two_files_is_refused() -> None:
     with pytest.raises(DataError, match="query id 'q0' stands for two lists"):
         folds_from([lists(), lists(), lists()], "files", quick())
+
+
+def test_lists_in_two_folds_are_told() -> None:
+    """The same lists under other ids; without any nothing is told."""
+    again = replace(lists().queries(range(20)), query_ids=[f"x{i}" for i in range(20)])
+    config = quick(rounds=2)
+    result = cross_validate(config, folds_from([lists(), again, named("c", 20, seed=1)], "files", config))
+    (told,) = result.as_json()["warnings"]
+    assert told.startswith("40 of 80 queries are in more than one fold under several ids")
+    assert cross_validate(config, folds_from([lists()], "3", config)).warnings == ()
 
 
 def test_each_fold_is_tested_once_and_the_one_before_it_stops_the_training() -> None:

@@ -100,6 +100,22 @@ def test_narrower_data_is_filled_and_wider_data_refused(cli: Cli, tmp_path: Path
         assert "the data has 8 features, the model was trained on 4" in ran.err
 
 
+def test_queries_that_the_model_was_trained_on_are_said(
+    cli: Cli, tmp_path: Path, model: Path, judged: Path
+) -> None:
+    """A fifth of the file was held out: 32 of its 40 queries were trained on, 8 stopped the training."""
+    ran = cli("evaluate", model, letor(tmp_path / "train.txt"), "--json")
+    trained, stopped = ran.json["warnings"]
+    assert trained.startswith(
+        "the model was trained on 32 of these 40 queries (the same features and labels)"
+    )
+    assert stopped.startswith("the model's training was stopped by 8 of these 40 queries")
+    assert f"warning: {trained}\n" in ran.err
+    ran = cli("evaluate", model, judged, "--against", model, "--json")
+    assert "warnings" not in ran.json
+    assert ran.err == ""
+
+
 def test_values_of_each_query_are_written_where_asked(
     cli: Cli, tmp_path: Path, model: Path, judged: Path
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ranking.clicks import simulate_clicks
+from ranking.dataset import RankingDataset
 from ranking.letor import read_letor
 from ranking.metrics import Metric
 from ranking.presets import PRESETS
@@ -36,6 +37,43 @@ def test_train_json_says_what_was_trained(cli: Cli, tmp_path: Path, judged: Path
     assert result.evaluation is not None
     assert found["metrics"]["valid"]["ndcg@10"] == result.evaluation.means["ndcg@10"]
     assert contents(out) == contents(tmp_path / "same")
+
+
+def test_queries_that_are_trained_on_and_held_out_are_said(cli: Cli, tmp_path: Path) -> None:
+    """On stderr, in the JSON object and in the report; ids alone in words of their own."""
+    data, other = lists(), lists(seed=1).queries(range(8))
+    train_file = letor(tmp_path / "t.txt", data)
+    mixed = letor(
+        tmp_path / "v.txt",
+        RankingDataset.concatenate([data.queries(range(30, 35)), other]),
+    )
+    ran = cli("train", train_file, "--valid", mixed, "--out", tmp_path / "model", "--json", *FEW)
+    same, named = ran.json["warnings"]
+    assert same.startswith("valid shares 5 of 13 queries with train (the same features and labels)")
+    assert named.startswith(
+        "valid shares the ids of 8 of 13 queries with train, with other features or labels"
+    )
+    assert f"warning: {same}\n" in ran.err
+    assert "valid shares 5 of 13 queries" in (tmp_path / "model" / "report.html").read_text()
+    clean = replace(other, query_ids=[f"new{i}" for i in range(8)])
+    ran = cli(
+        "train", train_file, "--valid", letor(mixed, clean), "--out", tmp_path / "model", "--json", *FEW
+    )
+    assert "warnings" not in ran.json
+    assert "warning" not in ran.err
+
+
+def test_a_list_that_is_held_out_under_another_id_is_said(cli: Cli, tmp_path: Path) -> None:
+    """Every list is there twice: the held-out ones are trained on too, but for pairs drawn together."""
+    data = lists()
+    twice = RankingDataset.concatenate([data, replace(data, query_ids=[f"x{i}" for i in range(40)])])
+    ran = cli("train", letor(tmp_path / "t.txt", twice), "--out", tmp_path / "model", *FEW)
+    rest, held = twice.hold_out(0.2, 1)
+    pairs = sum(
+        q.strip("x").strip("q") in {r.strip("x").strip("q") for r in rest.query_ids} for q in held.query_ids
+    )
+    assert pairs > 0
+    assert f"warning: the held-out part shares {pairs} of 16 queries with train" in ran.err
 
 
 def test_train_speaks_of_progress_on_stderr_and_of_the_result_on_stdout(
