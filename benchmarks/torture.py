@@ -420,6 +420,9 @@ def damaged(folder: Path, short: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
+SLOW_TEXT = b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + b" " * 1000
+
+
 def slow_senders(folder: Path, short: bool) -> dict[str, Any]:
     """Senders of a byte a second and silent connections beside good clients."""
     bad, good, seconds = (20, 5, 2.0) if short else (200, 20, 30.0)
@@ -445,23 +448,31 @@ def slow_senders(folder: Path, short: bool) -> dict[str, Any]:
         return delays, failed
 
     async def dribble(port: int, ends: float, held: list[float], silent: bool) -> None:
-        text = b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + b" " * 1000
         while time.perf_counter() < ends:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             opened = time.perf_counter()
-            with suppress(OSError):
-                for byte in text:
-                    if not silent:
-                        writer.write(bytes([byte]))
-                    try:
-                        if await asyncio.wait_for(reader.read(1), 1.0) == b"":
-                            break
-                    except TimeoutError:
-                        pass
-                    if time.perf_counter() > ends + 5:
-                        break
-            held.append(time.perf_counter() - opened)
-            writer.close()
+            try:
+                with suppress(OSError):
+                    await send_slowly(reader, writer, ends, silent)
+                held.append(time.perf_counter() - opened)
+            finally:
+                # Also when it is cancelled: what is left open would outlive its event loop.
+                writer.close()
+
+    async def send_slowly(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: float, silent: bool
+    ) -> None:
+        """A byte a second, or none, until the other side closes."""
+        for byte in SLOW_TEXT:
+            if not silent:
+                writer.write(bytes([byte]))
+            try:
+                if await asyncio.wait_for(reader.read(1), 1.0) == b"":
+                    return
+            except TimeoutError:
+                pass
+            if time.perf_counter() > ends + 5:
+                return
 
     async def together(port: int) -> tuple[list[float], int, list[float]]:
         ends, held = time.perf_counter() + seconds, []
