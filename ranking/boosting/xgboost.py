@@ -76,11 +76,20 @@ def parameters(job: Job) -> dict[str, Any]:
     return settings | {
         "nthread": job.threads,
         "seed": job.seed,
-        # With a custom objective XGBoost's default is 0.5, which the saved model would add to every score.
-        "base_score": 0.0,
+        **_base_score(job.objective),
         "disable_default_eval_metric": True,
         "verbosity": 0,
     }
+
+
+def _base_score(objective: Any) -> dict[str, float]:
+    """Zero for objectives that rank; XGBoost's estimate from the labels for its own of other kinds.
+
+    For those it is a mean or a probability, whose logarithm is taken. With a custom objective XGBoost's
+    default is 0.5, which the saved model would add to every score.
+    """
+    ranks = not isinstance(objective, str) or objective.startswith("rank:")
+    return {"base_score": 0.0} if ranks else {}
 
 
 def _worths(job: Job) -> dict[str, Any]:

@@ -573,3 +573,16 @@ def test_every_lightgbm_parameter_is_learned_with_or_refused(lists: Any) -> None
             assert name in learning
         except UsageError:
             assert name not in learning
+
+
+@pytest.mark.parametrize("objective", ["reg:tweedie", "count:poisson", "binary:logistic"])
+def test_xgboosts_objectives_with_a_link_begin_at_its_own_estimate(objective: str, lists: Any) -> None:
+    """A mean of 0 would have a logarithm of minus infinity; continued, it is the same model."""
+    data = replace(lists, labels=np.minimum(lists.labels, 1)) if "binary" in objective else lists
+    whole = boost("xgboost", job("xgboost", data, objective, booster=SMALL["xgboost"], rounds=6))
+    scores = scores_of("xgboost", whole, data)
+    assert np.isfinite(scores).all()
+    assert np.std(scores) > 0
+    half = boost("xgboost", job("xgboost", data, objective, booster=SMALL["xgboost"], rounds=3))
+    rest = job("xgboost", data, objective, booster=SMALL["xgboost"], rounds=6, start=half)
+    assert boost("xgboost", rest) == whole
