@@ -73,14 +73,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a model on judged queries, with intervals, and against another model if one is named."""
-    from ranking.evaluation import (
-        compare_evaluations,
-        comparison_json,
-        default_metrics,
-        evaluate_scores,
-        left_out,
-        score_dataset,
-    )
+    from ranking.evaluation import compare_evaluations, comparison_json, evaluate_scores, score_dataset
     from ranking.metrics import Metric
     from ranking.places import check_file
 
@@ -96,19 +89,12 @@ def evaluate(
         _say_other_conventions(against, conventions)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
     if not metric:
-        names = default_metrics(dataset)
-        metrics = [Metric.parse(name, **conventions) for name in names]
-        for note in left_out(names):
-            say(f"note: {note}")
+        metrics = _default_metrics(dataset, conventions)
 
     def measured(one: Ranker) -> Evaluation:
         return evaluate_scores(score_dataset(one, dataset), dataset, metrics, seed)
 
-    warnings = _seen(model, dataset)
-    if against is not None:
-        warnings += [f"{against}: {warning}" for warning in _seen(against, dataset)]
-    for warning in warnings:
-        say(f"warning: {warning}")
+    warnings = _say_seen(model, against, dataset)
     ours, theirs = measured(ranker), None if other is None else measured(other)
     comparison = None if theirs is None else compare_evaluations(ours, theirs, dataset.query_weights, seed)
     baseline = _feature_baseline(model, dataset, metrics, seed)
@@ -126,6 +112,17 @@ def evaluate(
     else:
         others = [] if theirs is None else [(str(against), theirs)]
         show(_as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
+
+
+def _default_metrics(dataset: RankingDataset, conventions: Mapping[str, Any]) -> list[Metric]:
+    """Those that these labels allow; what is left out is said."""
+    from ranking.evaluation import default_metrics, left_out
+    from ranking.metrics import Metric
+
+    names = default_metrics(dataset)
+    for note in left_out(names):
+        say(f"note: {note}")
+    return [Metric.parse(name, **conventions) for name in names]
 
 
 _USUAL = {"gain": "exponential", "discount": "log2", "empty": "zero", "ties": "average"}
@@ -172,6 +169,16 @@ def _say_other_conventions(against: Path, ours: dict[str, Any]) -> None:
     if other:
         here = ", ".join(f"{key}={value}" for key, value in ours.items())
         say(f"note: {against} was measured with {', '.join(other)}; here both are with {here}")
+
+
+def _say_seen(model: Path, against: Path | None, dataset: RankingDataset) -> list[str]:
+    """Warnings of lists that either model was made from, said on stderr."""
+    warnings = _seen(model, dataset)
+    if against is not None:
+        warnings += [f"{against}: {warning}" for warning in _seen(against, dataset)]
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return warnings
 
 
 def _seen(model: Path, dataset: RankingDataset) -> list[str]:
