@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -35,7 +35,6 @@ from service.messages import (
     RequestId,
     Result,
 )
-from service.naming import ForeignNames
 
 Kind = TypeVar("Kind")
 
@@ -57,6 +56,16 @@ _VLLM_ONLY = frozenset(
 )
 
 WARNED_FIELDS = 10
+
+
+class Names(Protocol):
+    """Finds the model that a client means."""
+
+    def reference(self, name: str | None, *, needed: bool = True) -> tuple[str | None, bool]:
+        """(the reference here, None for the default; whether the name is known).
+
+        `needed` says that the name is part of the dialect's format. Raises ApiError 404 where nobody answers.
+        """
 
 
 class _Nothing(msgspec.Struct):
@@ -89,7 +98,7 @@ class Foreign:
     unknown_fields: list[str]
 
 
-def read_foreign(body: bytes, path: str, names: ForeignNames, max_documents: int, *, stored: bool) -> Foreign:
+def read_foreign(body: bytes, path: str, names: Names, max_documents: int, *, stored: bool) -> Foreign:
     """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
 
     `names` finds the model that is meant; `stored` says that ids can be looked up. Raises ApiError 400 for

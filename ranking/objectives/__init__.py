@@ -39,6 +39,7 @@ from ranking.objectives.stochastic import Gumbel
 from ranking.own_code import is_file_name
 
 __all__ = [
+    "GUMBEL_PREFIX",
     "OBJECTIVES",
     "XENDCG",
     "ClassBalancedFocal",
