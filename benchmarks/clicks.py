@@ -24,15 +24,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mq2008 import data_folder
-from ranking.clicks import simulate_clicks
-from ranking.comparison import bootstrap_interval, paired_randomisation
-from ranking.config import TrainConfig
-from ranking.dataset import RankingDataset
-from ranking.evaluation import score_dataset
-from ranking.letor import read_letor
+from ranking.data.clicks import simulate_clicks
+from ranking.data.dataset import RankingDataset
+from ranking.data.letor import read_letor
 from ranking.metrics import Metric
-from ranking.propensity import estimate_propensities
-from ranking.training import fit
+from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
+from ranking.models.ranker import score_dataset
+from ranking.objectives.propensity import estimate_propensities
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit
 
 NDCG = Metric.parse("ndcg@10", empty="zero")
 SHOWN = 10

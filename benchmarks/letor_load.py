@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 
-from ranking.dataset import RankingDataset
-from ranking.letor import read_letor, write_letor
+from ranking.data.dataset import RankingDataset
+from ranking.data.letor import read_letor, write_letor
 
 FEATURES, DOCUMENTS_A_QUERY, MEGABYTE = 136, 120, 1e6
 
 PEAK = """
 import pathlib, re, sys, tempfile
-from ranking.letor import read_letor
+from ranking.data.letor import read_letor
 def peak():
     # Not ru_maxrss: a child inherits that of the process that started it.
     return int(re.search("VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024

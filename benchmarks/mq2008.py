@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from ranking.comparison import bootstrap_interval, paired_randomisation
-from ranking.config import TrainConfig
-from ranking.crossvalidation import Folds, folds_from
-from ranking.evaluation import score_dataset
-from ranking.letor import read_letor
+from ranking.data.letor import read_letor
 from ranking.metrics import Metric
-from ranking.training import fit
+from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
+from ranking.models.ranker import score_dataset
+from ranking.training.config import TrainConfig
+from ranking.training.crossvalidation import Folds, folds_from
+from ranking.training.run import fit
 
 RUNS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "lightgbm": [("builtin", {}), ("lambdarank", {}), ("ranknet", {}), ("hinge", {})],

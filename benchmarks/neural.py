@@ -29,13 +29,13 @@ import numpy as np
 import torch
 
 from benchmarks.quality import EQUAL, NDCG, PATIENCE, ROUNDS, SETS, held_out
-from ranking.comparison import bootstrap_interval, paired_randomisation
-from ranking.config import TrainConfig
-from ranking.dataset import RankingDataset
-from ranking.ensemble import fit_ensemble
-from ranking.evaluation import score_dataset
+from ranking.data.dataset import RankingDataset
 from ranking.losses import LOSSES
-from ranking.training import fit, lessons
+from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
+from ranking.models.ensemble import fit_ensemble
+from ranking.models.ranker import score_dataset
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit, lessons
 
 TREES = "rankwright train"
 LIGHTGBM = "lightgbm builtin:lambdarank"

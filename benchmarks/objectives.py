@@ -31,14 +31,14 @@ from typing import Any
 
 import numpy as np
 
-from ranking.config import TrainConfig
-from ranking.cpus import available_cpus
-from ranking.dataset import RankingDataset
-from ranking.evaluation import score_dataset
+from ranking.compiled.cpus import available_cpus
+from ranking.data.dataset import RankingDataset
+from ranking.data.synthetic import mslr_shaped
 from ranking.metrics import Metric
+from ranking.models.ranker import score_dataset
 from ranking.objectives import LambdaRank, objective_named, warm_up
-from ranking.synthetic import mslr_shaped
-from ranking.training import fit
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit
 
 RATE = 0.05
 NDCG = Metric.parse("ndcg@10")
@@ -235,8 +235,9 @@ def peak(side: str, backend: str, folder: Path, rounds: int) -> None:
 
 
 START = (
-    "from ranking.config import TrainConfig; from ranking.objectives import objective_named, warm_up;"
-    "import ranking.training; warm_up(objective_named('lambdarank'))"
+    "from ranking.training.config import TrainConfig;"
+    "from ranking.objectives import objective_named, warm_up;"
+    "import ranking.training.run; warm_up(objective_named('lambdarank'))"
 )
 
 

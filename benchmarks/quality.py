@@ -29,15 +29,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mq2008 import data_folder
-from ranking.comparison import bootstrap_interval, paired_randomisation
-from ranking.config import TrainConfig
-from ranking.dataset import RankingDataset
-from ranking.evaluation import score_dataset
-from ranking.letor import read_letor
+from ranking.data.dataset import RankingDataset
+from ranking.data.letor import read_letor
+from ranking.data.synthetic import mslr_shaped
 from ranking.metrics import Metric
+from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
+from ranking.models.ranker import score_dataset
 from ranking.objectives import OBJECTIVES
-from ranking.synthetic import mslr_shaped
-from ranking.training import fit
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit
 
 NDCG = Metric.parse("ndcg@10", empty="zero")
 DEFAULT = "rankwright train"

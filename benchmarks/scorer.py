@@ -22,9 +22,10 @@ import lightgbm
 import numpy as np
 import xgboost
 
-from ranking.scorer import Evaluator, TreeRanker
-from ranking.structure import read_forest
-from ranking.synthetic import mslr_shaped
+from ranking.data.synthetic import mslr_shaped
+from ranking.trees.ranker import TreeRanker
+from ranking.trees.reading import read_forest
+from ranking.trees.scoring import Evaluator
 
 FEATURES = 136
 CALLS = 5

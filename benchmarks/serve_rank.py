@@ -95,8 +95,8 @@ def write_model(folder: Path) -> None:
     """A LightGBM model folder in `folder/model`, and its bare text in `folder/model.txt`."""
     import lightgbm
 
-    from ranking.artifact import save_artifact
-    from ranking.scorer import TreeRanker
+    from ranking.models.folder import save_artifact
+    from ranking.trees.ranker import TreeRanker
 
     generator = np.random.default_rng(0)
     features = generator.normal(size=(5000, FEATURES)).astype(np.float32)
@@ -201,7 +201,7 @@ def bodies() -> dict[str, tuple[bytes, str]]:
 
 def write_store(folder: Path, body: bytes) -> None:
     """The dense request's rows by id, among 100,000 others."""
-    from ranking.featurestore import Table, build_store
+    from ranking.data.store import Table, build_store
 
     candidates = json.loads(body)["candidates"]
     others = np.random.default_rng(2).normal(size=(100_000, FEATURES)).astype(np.float32)

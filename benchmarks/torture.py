@@ -42,8 +42,8 @@ ROOT = Path(__file__).parents[1]
 
 def write_model(folder: Path, seed: int, kind: str = "lightgbm", trees: int = 50) -> Path:
     """A small model folder; another seed, other scores."""
-    from ranking.artifact import golden_rows, save_artifact
-    from ranking.scorer import TreeRanker
+    from ranking.models.folder import golden_rows, save_artifact
+    from ranking.trees.ranker import TreeRanker
 
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(500, FEATURES)).astype(np.float32)
@@ -230,7 +230,7 @@ def overload(folder: Path, short: bool) -> dict[str, Any]:
 
 def swaps(folder: Path, short: bool) -> dict[str, Any]:
     """Promotions under load: every answer has the scores of the version it names."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     count, clients, versions = (10, 8, 4) if short else (200, 32, 4)
     registry = Registry(folder / "registry")
@@ -297,8 +297,8 @@ def swaps(folder: Path, short: bool) -> dict[str, Any]:
 # Without the child that tries a model first: it takes a second, and nothing is written meanwhile.
 CHANGES = """
 import sys
-from ranking import rankers
-from ranking.registry import Registry
+from ranking.models import loading as rankers
+from ranking.models.registry import Registry
 rankers.run_probe = lambda artifact: None
 registry = Registry(sys.argv[1])
 registry.load("m@1")
@@ -313,7 +313,7 @@ for number in range(1000):
 
 def kills(folder: Path, short: bool) -> dict[str, Any]:
     """kill -9 at random while versions are published, promoted and rolled back."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     count = 4 if short else 200
     random_times = random.Random(3)
@@ -375,11 +375,11 @@ def damaged(folder: Path, short: bool) -> dict[str, Any]:
     A registry refuses them all. A folder alone can be rewritten by whoever re-computes every hash in it: such
     a model has to be refused or to score, and golden rows that it still scores as before cannot tell.
     """
-    from ranking.artifact import read_manifest
     from ranking.errors import ArtifactError
-    from ranking.manifest import FileFacts, digest_of
-    from ranking.rankers import load_ranker
-    from ranking.registry import Registry
+    from ranking.models.folder import read_manifest
+    from ranking.models.loading import load_ranker
+    from ranking.models.manifest import FileFacts, digest_of
+    from ranking.models.registry import Registry
 
     count = 20 if short else 400
     how = random.Random(5)
@@ -689,7 +689,7 @@ def watched_latency(port: int) -> Iterator[list[float]]:
 
 
 def _write_store(folder: Path) -> None:
-    from ranking.featurestore import Table, build_store
+    from ranking.data.store import Table, build_store
 
     build_store(str(folder), Table(NAMES, [c["id"] for c in CANDIDATES], ROWS))  # type: ignore[misc]
 

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from ranking.config import TrainConfig
-from ranking.evaluation import score_dataset
+from ranking.data.synthetic import mslr_shaped
 from ranking.metrics import Metric
-from ranking.synthetic import mslr_shaped
-from ranking.training import fit
+from ranking.models.ranker import score_dataset
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

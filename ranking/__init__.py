@@ -1,36 +1,37 @@
 """Rankwright: train rankers on judged lists, measure them, and serve them.
 
-The rooms:
-    errors       every failure a user can cause, with its exit code
-    places       places to write to, tried before the work
-    dataset      RankingDataset: ragged lists, the one currency of training, scoring and serving
-    letor        LETOR and LIBSVM text in and out: compiled parser, writer, lint, binary cache
-    metrics      Metric ("ndcg@10"): gain, discount, ties, per-query values
-    comparison   bootstrap intervals, paired randomisation test, Holm correction
-    synthetic    seeded collections with a known relevance model
-    objectives   what trees train on: compiled gradient and hessian on ragged lists
-    losses       the same names in torch (extra `neural`)
-    boosting     LightGBM and XGBoost behind one training call
-    artifact     the model folder: manifest, hashes, golden rows
-    rankers      the Ranker protocol and load_ranker
-    registry     named, versioned artifacts on disk, aliases, atomic publish
-    training     TrainConfig -> Ranker and report
-    cli          the `rankwright` command
+The rooms, each importing only from those above it:
+    errors      every failure a user can cause, with its exit code
+    compiled    how our code meets the compiler
+    data        judged lists, and what reads or writes them: LETOR, Parquet, a journal, a store
+    metrics     Metric ("ndcg@10"), its conventions and values; evaluation and comparison of systems
+    objectives  what trees train on: compiled gradient and hessian on ragged lists
+    losses      the same names in torch, and metric learning (extra `neural`)
+    trees       tree ensembles: reading, scoring, boosting
+    neural      networks over lists: training needs torch, scoring does not
+    models      a model as an object, a folder and an entry of a registry: Ranker, load_ranker, Registry
+    training    TrainConfig -> Ranker and page; cross-validation and tuning
+    cli         the `rankwright` command
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ranking.dataset import RankingDataset
-    from ranking.letor import read_letor, write_letor
+    from ranking.data.dataset import RankingDataset
+    from ranking.data.letor import read_letor, write_letor
     from ranking.metrics import Metric
+    from ranking.metrics.comparison import compare
+    from ranking.metrics.evaluation import evaluate_scores
+    from ranking.models.loading import load_ranker
+    from ranking.models.ranker import score_dataset
+    from ranking.models.registry import Registry
     from ranking.objectives import OBJECTIVES
-    from ranking.rankers import load_ranker
-    from ranking.registry import Registry
-    from ranking.training import TrainConfig, train
+    from ranking.training.config import TrainConfig
+    from ranking.training.run import train
 
 __all__ = [
     "OBJECTIVES",
@@ -38,27 +39,39 @@ __all__ = [
     "RankingDataset",
     "Registry",
     "TrainConfig",
+    "compare",
+    "evaluate_scores",
     "load_ranker",
     "read_letor",
+    "score_dataset",
     "train",
     "write_letor",
 ]
 
-_ROOMS = {
+_HOMES = {
     "OBJECTIVES": "objectives",
     "Metric": "metrics",
-    "RankingDataset": "dataset",
-    "Registry": "registry",
-    "TrainConfig": "training",
-    "load_ranker": "rankers",
-    "read_letor": "letor",
-    "train": "training",
-    "write_letor": "letor",
+    "RankingDataset": "data.dataset",
+    "Registry": "models.registry",
+    "TrainConfig": "training.config",
+    "compare": "metrics.comparison",
+    "evaluate_scores": "metrics.evaluation",
+    "load_ranker": "models.loading",
+    "read_letor": "data.letor",
+    "score_dataset": "models.ranker",
+    "train": "training.run",
+    "write_letor": "data.letor",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Open a room only when something in it is asked for, so that `import ranking` stays light."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'ranking' has no attribute {name!r}")
-    return getattr(import_module(f"ranking.{_ROOMS[name]}"), name)
+    if name not in _HOMES:
+        raise AttributeError(
+            f"module 'ranking' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
+    return getattr(import_module(f"ranking.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -128,7 +128,7 @@ check_confinement() {
         for d in / /data /models /opt/rankwright/lib /var/tmp /root /etc /tmp; do
             (: >"$d/probe") 2>/dev/null && echo "$d"; done; true')"
     check "CPU limit seen" "1" \
-        "$(contain python3 -c 'from ranking.cpus import available_cpus; print(available_cpus())')"
+        "$(contain python3 -c 'from ranking.compiled.cpus import available_cpus; print(available_cpus())')"
 }
 
 check_training() {

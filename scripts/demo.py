@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ranking.dataset import RankingDataset
+    from ranking.data.dataset import RankingDataset
 
 COMMAND = str(Path(sys.executable).with_name("rankwright"))
 ROUNDS = "300"
@@ -148,8 +148,8 @@ class Service:
 
 def show_ranking(url: str, model: Path, test: Path) -> None:
     """One query of the test file, in the order of the file and in the model's."""
-    from ranking.letor import read_letor
-    from ranking.rankers import load_ranker
+    from ranking.data.letor import read_letor
+    from ranking.models.loading import load_ranker
 
     width = load_ranker(model).feature_count
     data = read_letor(test, missing="nan").with_width(width, "nan")

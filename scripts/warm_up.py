@@ -9,8 +9,8 @@ import lightgbm
 import numpy as np
 import xgboost
 
-from ranking.scorer import TreeRanker
-from service.models import warmed
+from ranking.trees.ranker import TreeRanker
+from service.models.table import warmed
 
 rows = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
 labels = rows[:, 0] + rows[:, 1]

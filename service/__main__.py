@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ranking.errors import RankwrightError
-from service.server import serve
+from service.server.run import serve
 from service.settings import Settings
 
 

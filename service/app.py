@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from service.access import Access, Gate, read_keys
-from service.answering import Answering, Observer
-from service.background import Background
-from service.boundary import Boundary
-from service.draining import Draining
+from service.answers.answering import Answering, Observer
+from service.answers.experiments import Interleaving, Split
+from service.answers.lookup import StoredFeatures
+from service.edge.access import Access, Gate, read_keys
+from service.edge.boundary import Boundary
+from service.edge.draining import Draining
+from service.edge.pool import ScoringPool
+from service.edge.proxies import Proxies
+from service.edge.room import Room
 from service.errors import install_error_handlers
-from service.experiments import Interleaving, Split
-from service.journal import Journal
-from service.lookup import StoredFeatures
-from service.models import Models
-from service.observing import Observing, log_answer
-from service.openapi import publish_schema
-from service.pool import ScoringPool
-from service.proxies import Proxies
-from service.room import Room
+from service.models.sources import Source, source_of
+from service.models.table import Models
+from service.observers.background import Background
+from service.observers.journal import Journal
+from service.observers.metrics import Observing, log_answer
+from service.observers.shadow import Shadow
 from service.routes.features import feature_routes
 from service.routes.feedback import feedback_routes
 from service.routes.models import model_routes
@@ -32,13 +33,12 @@ from service.routes.page import page_routes
 from service.routes.rank import rank_routes
 from service.routes.rerank import rerank_routes
 from service.settings import Settings
-from service.shadow import Shadow
-from service.sources import Source, source_of
-from service.telemetry import Telemetry
-from service.tracing import trace_requests
+from service.telemetry.metrics import Telemetry
+from service.telemetry.tracing import trace_requests
+from service.wire.schema import publish_schema
 
 if TYPE_CHECKING:
-    from ranking.rankers import Ranker
+    from ranking.models.ranker import Ranker
 
 DESCRIPTION = "Candidates in, the same candidates in order out, with scores and reasons."
 
@@ -103,7 +103,7 @@ class _Parts:
         self.background = Background("observing", 100, telemetry.dropped.labels("observing").inc)
         self.stored = None
         if settings.features is not None:
-            from ranking.featurestore import open_store
+            from ranking.data.store import open_store
 
             self.stored = StoredFeatures(open_store(settings.features), settings.unknown_id)
         self.journal = None

@@ -20,12 +20,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ranking.compiled.cpus import available_cpus
 from ranking.compiled.jit import SHIPPED_VARIABLE
-from ranking.cpus import available_cpus
 from ranking.errors import UsageError
-from service.draining import VARIABLE as DRAINING_VARIABLE
 
 PREFIX = "RANKWRIGHT_"
+DRAINING_VARIABLE = "RANKWRIGHT_DRAINING_FILE"
+"""Names a file whose existence tells all workers of one service that it drains; the service sets it."""
 OTHER_VARIABLES = frozenset(
     {
         SHIPPED_VARIABLE,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.dataset import RankingDataset
+from ranking.data.dataset import RankingDataset
 
 
 def random_lists(

@@ -3,97 +3,69 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-DATA = {"dataset", "errors"}
-
-ROOMS: dict[str, set[str]] = {
-    # The rooms of `ranking`, each with those it may import; lowest first.
-    "errors": set(),
-    "cpus": set(),
-    "places": {"errors"},
-    "report": set(),
-    "compiled": set(),
-    "own_code": {"errors"},
-    "dataset": {"errors"},
-    "decimals": {"compiled"},
-    "nametable": {"compiled", "decimals"},
-    "letor": {*DATA, "compiled", "decimals"},
-    "featurestore": {*DATA, "letor", "nametable"},
-    "metrics": {*DATA, "compiled", "own_code"},
-    "propensity": DATA,
-    "clicks": DATA,
-    "comparison": DATA,
-    "tables": DATA,
-    "description": DATA,
-    "predictions": DATA,
-    "overlap": DATA,
-    "structure": {"errors"},
-    "scorer": {*DATA, "compiled", "structure"},
-    "manifest": DATA,
-    "checkpoint": {"errors"},
-    "feature_profile": {"dataset"},
-    "feedback": DATA,
-    "synthetic": {*DATA, "letor"},
-    "objectives": {*DATA, "compiled", "metrics", "own_code", "propensity"},
-    "doctor": {*DATA, "metrics", "objectives"},
-    "losses": {*DATA, "doctor", "metrics", "objectives", "own_code"},
-    "neural": {*DATA, "losses"},
-    "ensemble": {*DATA, "objectives"},
-    "kinds": {*DATA, "ensemble", "neural", "scorer"},
-    "boosting": {*DATA, "cpus", "metrics", "objectives"},
-    "artifact": {*DATA, "manifest", "places"},
-    "probe": {"errors", "artifact", "kinds", "manifest"},
-    "rankers": {*DATA, "artifact", "kinds", "manifest", "probe", "structure"},
-    "registry": {"errors", "artifact", "places", "rankers"},
-    "presets": set(),
-    "config": {"errors", "cpus", "losses", "metrics", "neural", "objectives", "presets"},
-    "evaluation": {*DATA, "comparison", "metrics"},
-    "watch": {"checkpoint", "config", "dataset", "metrics"},
-    "training_report": {"dataset", "evaluation", "neural", "report", "scorer"},
-    "training": {
-        *DATA, "artifact", "boosting", "checkpoint", "config", "evaluation", "feature_profile", "metrics",
-        "neural", "objectives", "overlap", "rankers", "report", "scorer", "training_report", "watch",
+ROOMS: dict[str, dict[str, set[str]]] = {
+    # The rooms of each package, lowest first, each with those it may import.
+    "ranking": {
+        "errors": set(),
+        "compiled": {"errors"},
+        "data": {"errors", "compiled"},
+        "metrics": {"errors", "compiled", "data"},
+        "objectives": {"errors", "compiled", "data", "metrics"},
+        "losses": {"errors", "compiled", "data", "metrics", "objectives"},
+        "trees": {"errors", "compiled", "data", "metrics"},
+        "neural": {"errors", "data"},
+        "models": {"errors", "data", "objectives", "trees", "neural"},
+        "training": {
+            "errors", "compiled", "data", "metrics", "objectives", "losses", "trees", "neural", "models",
+        },
+        "cli": {
+            "errors", "compiled", "data", "metrics", "objectives", "losses", "trees", "models", "training",
+        },
     },
-    "combining": {
-        *DATA, "artifact", "ensemble", "evaluation", "feature_profile", "metrics", "overlap", "rankers",
-    },
-    "crossvalidation": {*DATA, "config", "evaluation", "metrics", "overlap", "training"},
-    "tuning": {
-        *DATA, "comparison", "config", "crossvalidation", "evaluation", "metrics", "objectives", "places",
-        "report", "training",
-    },
-    "cli": {
-        *DATA, "artifact", "combining", "config", "cpus", "crossvalidation", "description",
-        "doctor", "evaluation", "featurestore", "feedback", "kinds", "letor", "losses", "metrics",
-        "objectives", "overlap", "own_code", "places", "predictions", "rankers", "registry", "scorer",
-        "tables", "training", "tuning",
+    "service": {
+        "echo": set(),
+        "errors": {"echo"},
+        "settings": set(),
+        "telemetry": set(),
+        "wire": {"echo", "errors"},
+        "models": {"echo", "errors", "settings", "telemetry", "wire"},
+        "edge": {"echo", "errors", "settings", "telemetry", "wire"},
+        "answers": {"echo", "errors", "settings", "wire", "models"},
+        "observers": {"errors", "telemetry", "wire", "models", "answers"},
+        "routes": {
+            "echo", "errors", "settings", "telemetry", "wire", "models", "edge", "answers", "observers",
+        },
+        "app": {
+            "errors", "settings", "telemetry", "wire", "models", "edge", "answers", "observers", "routes",
+        },
+        "server": {"errors", "settings", "telemetry", "edge", "app"},
+        "__main__": {"settings", "server"},
     },
 }  # fmt: skip
 
-SERVICE_SEES = {
-    *DATA, "artifact", "compiled", "cpus", "decimals", "featurestore", "manifest", "nametable",
-    "rankers", "registry",
-}  # fmt: skip
+SERVICE_SEES = {"errors", "compiled", "data", "models"}
+"""What the service may import of `ranking`."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
     # Libraries that live in some rooms alone.
-    "lightgbm": ("ranking.boosting",),
-    "xgboost": ("ranking.boosting",),
+    "lightgbm": ("ranking.trees.boosting",),
+    "xgboost": ("ranking.trees.boosting",),
     "torch": ("ranking.losses", "ranking.neural"),
     "safetensors": ("ranking.neural",),
     "fastapi": ("service",),
     "starlette": ("service",),
     "uvicorn": ("service",),
     "typer": ("ranking.cli",),
-    "pyarrow": ("ranking.tables",),
-    "optuna": ("ranking.tuning",),
+    "pyarrow": ("ranking.data.parquet",),
+    "optuna": ("ranking.training.tuning",),
 }
 
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
@@ -107,11 +79,11 @@ class Import:
     def __init__(self, module: str, *, lazy: bool, typing: bool) -> None:
         self.module, self.lazy, self.typing = module, lazy, typing
 
-    @property
-    def room(self) -> str | None:
-        """The room of `ranking` it is in, "" for the package itself, None for anything else."""
-        package, _, rest = self.module.partition(".")
-        return rest.partition(".")[0] if package == "ranking" else None
+
+def room_of(module: str) -> tuple[str, str]:
+    """(package, room) of a module; ("ranking", "") is the package itself."""
+    package, _, rest = module.partition(".")
+    return package, rest.partition(".")[0]
 
 
 def imports(tree: ast.AST, *, lazy: bool = False, typing: bool = False) -> Iterator[Import]:
@@ -143,23 +115,24 @@ def faults(name: str, source: str) -> list[str]:
 
 
 def wrong_imports(name: str, found: Iterable[Import]) -> Iterator[str]:
-    package, _, rest = name.partition(".")
-    room = rest.partition(".")[0]
+    package, room = room_of(name)
+    below = {(package, one) for one in {room, *ROOMS[package].get(room, set())}}
+    if package == "service":
+        below |= {("ranking", one) for one in SERVICE_SEES}
     for one in found:
         top = one.module.partition(".")[0]
-        seen = one.room and not one.typing
         if one.module.startswith("."):
             yield f"a relative import of {one.module}"
         elif top in UNSAFE_MODULES:
             yield f"import of {one.module}"
         elif top in OWNERS and not any(name == o or name.startswith(f"{o}.") for o in OWNERS[top]):
             yield f"import of {one.module}, which is for {OWNERS[top]}"
-        elif top == "service" and package == "ranking" and not (name == "ranking.cli.models" and one.lazy):
-            yield f"import of {one.module}: the core knows nothing of HTTP"
-        elif seen and package == "service" and one.room not in SERVICE_SEES:
-            yield f"import of {one.module}, which the service does not see"
-        elif seen and package == "ranking" and one.room not in {room, *ROOMS.get(room, set())}:
-            yield f"import of {one.module}, which is not below {room or 'the package'}"
+        elif top == "service" and package == "ranking":
+            if not (name == "ranking.cli.models" and one.lazy):
+                yield f"import of {one.module}: the core knows nothing of HTTP"
+        elif top in ROOMS and not one.typing and room_of(one.module) not in below:
+            why = f"not below {room or 'the package'}" if top == package else "not for the service to see"
+            yield f"import of {one.module}, which is {why}"
 
 
 def unsafe_calls(tree: ast.AST) -> Iterator[str]:
@@ -190,17 +163,46 @@ def test_a_module_imports_only_what_lies_below_it(name: str) -> None:
     assert faults(name, modules()[name].read_text()) == []
 
 
-def test_the_table_names_every_room_and_no_other() -> None:
+FOLDERS = [path for package in ROOMS for path in sorted((ROOT / package).rglob("__init__.py"))]
+
+
+@pytest.mark.parametrize("init", FOLDERS, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_a_folder_names_all_that_lies_in_it(init: Path) -> None:
+    """In its docstring: a map for whoever comes in."""
+    text = ast.get_docstring(ast.parse(init.read_text())) or ""
+    named = {
+        word
+        for line in re.findall(r"^ *(\w+(?:, \w+)*)  +\S", text, re.MULTILINE)
+        for word in line.split(", ")
+    }
+    inside = {path.stem for path in init.parent.glob("[a-z]*.py")}
+    inside |= {path.parent.name for path in init.parent.glob("*/__init__.py")}
+    assert inside - named == set()
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_table_names_every_room_and_no_other(package: str) -> None:
     """A new room takes its place in the table."""
-    rooms = {name.split(".")[1] for name in modules() if name.startswith("ranking.")}
-    assert rooms == set(ROOMS)
+    assert {room for top, room in map(room_of, modules()) if top == package} - {""} == set(ROOMS[package])
 
 
-def test_the_table_goes_one_way() -> None:
-    """No room is below itself, on any path; CycleError otherwise."""
-    order = list(TopologicalSorter(ROOMS).static_order())
-    assert set(order) == set(ROOMS)
-    assert order.index("dataset") < order.index("boosting") < order.index("rankers") < order.index("cli")
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_table_allows_nothing_that_nobody_does(package: str) -> None:
+    """What no room needs any more goes, before one comes to lean on it."""
+    done: set[tuple[str, str]] = set()
+    for name, path in modules().items():
+        top, room = room_of(name)
+        if top == package:
+            found = imports(ast.parse(path.read_text()))
+            done |= {(room, below) for one in found for owner, below in [room_of(one.module)] if owner == top}
+    assert {(room, one) for room, below in ROOMS[package].items() for one in below} <= done
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_table_goes_one_way(package: str) -> None:
+    """Every room stands after all those it may import."""
+    order = list(ROOMS[package])
+    assert all(one in order[: order.index(room)] for room, below in ROOMS[package].items() for one in below)
 
 
 # --- The checker ------------------------------------------------------------------------------------
@@ -211,33 +213,55 @@ def test_the_table_goes_one_way() -> None:
     [
         (
             "ranking.metrics",
-            "from ranking.training import train",
-            "ranking.training, which is not below metrics",
+            "from ranking.training.run import train",
+            "ranking.training.run, which is not below metrics",
         ),
-        ("ranking.metrics", "from ranking import training", "ranking.training, which is not below metrics"),
-        ("ranking.metrics", "import ranking.training", "ranking.training, which is not below metrics"),
+        ("ranking.metrics", "from ranking import training", "not below metrics"),
+        (
+            "ranking.metrics",
+            "import ranking.training.run",
+            "ranking.training.run, which is not below metrics",
+        ),
         ("ranking.metrics.kernels", "from ranking.cli.console import say", "not below metrics"),
-        ("ranking.errors", "def f():\n    from ranking.dataset import Strings", "not below errors"),
-        ("ranking.errors", "try:\n    import ranking.dataset\nfinally:\n    pass", "not below errors"),
-        ("ranking", "from ranking.dataset import Strings", "not below the package"),
+        (
+            "ranking.errors",
+            "def f():\n    from ranking.data.arrays import Strings",
+            "not below errors",
+        ),
+        (
+            "ranking.errors",
+            "try:\n    import ranking.data.dataset\nfinally:\n    pass",
+            "not below errors",
+        ),
+        ("ranking", "from ranking.data.arrays import Strings", "not below the package"),
         ("ranking.newroom", "from ranking.errors import DataError", "not below newroom"),
-        ("ranking.rankers", "import lightgbm", r"which is for ('ranking.boosting',)"),
-        ("ranking.boostingx", "import lightgbm", r"which is for ('ranking.boosting',)"),
-        ("ranking.dataset", "from torch import nn", r"which is for ('ranking.losses', 'ranking.neural')"),
+        ("ranking.models.loading", "import lightgbm", r"which is for ('ranking.trees.boosting',)"),
+        ("ranking.trees.boostingx", "import lightgbm", r"which is for ('ranking.trees.boosting',)"),
+        (
+            "ranking.data.dataset",
+            "from torch import nn",
+            r"which is for ('ranking.losses', 'ranking.neural')",
+        ),
         ("ranking.cli.models", "def f():\n    import uvicorn", r"which is for ('service',)"),
-        ("ranking.cli.models", "from service.server import serve", "knows nothing of HTTP"),
-        ("ranking.cli.train", "def f():\n    from service.server import serve", "knows nothing of HTTP"),
-        ("ranking.rankers", "if TYPE_CHECKING:\n    from service import app", "knows nothing of HTTP"),
-        ("service.app", "from ranking.training import train", "which the service does not see"),
-        ("service.app", "from ranking import boosting", "which the service does not see"),
-        ("ranking.artifact", "import pickle", "import of pickle"),
-        ("ranking.artifact", "from joblib import load", "import of joblib"),
-        ("ranking.config", "value = eval(text)", "eval in line 1"),
-        ("ranking.config", "run = exec", "exec in line 1"),
+        ("ranking.cli.models", "from service.server.run import serve", "knows nothing of HTTP"),
+        ("ranking.cli.train", "def f():\n    from service.server.run import serve", "knows nothing of HTTP"),
+        ("ranking.models.loading", "if TYPE_CHECKING:\n    from service import app", "knows nothing of HTTP"),
+        ("service.app", "from ranking.training.run import train", "not for the service to see"),
+        ("service.app", "from ranking import trees", "not for the service to see"),
+        (
+            "service.telemetry.metrics",
+            "from service.models.table import Model",
+            "not below telemetry",
+        ),
+        ("service.routes.rank", "from service.app import create_app", "not below routes"),
+        ("ranking.models.folder", "import pickle", "import of pickle"),
+        ("ranking.models.folder", "from joblib import load", "import of joblib"),
+        ("ranking.training.config", "value = eval(text)", "eval in line 1"),
+        ("ranking.training.config", "run = exec", "exec in line 1"),
         ("ranking.losses", "import torch\ntorch.load('x')", "torch.load in line 2"),
-        ("ranking.config", "import yaml\nyaml.load('x')", "yaml.load in line 2"),
-        ("ranking.artifact", "np.load(file, allow_pickle=True)", "allow_pickle in line 1"),
-        ("ranking.artifact", "from . import manifest", "a relative import"),
+        ("ranking.training.config", "import yaml\nyaml.load('x')", "yaml.load in line 2"),
+        ("ranking.models.folder", "np.load(file, allow_pickle=True)", "allow_pickle in line 1"),
+        ("ranking.models.folder", "from . import manifest", "a relative import"),
     ],
 )
 def test_a_bad_module_is_found(name: str, source: str, fault: str) -> None:
@@ -253,13 +277,12 @@ def test_a_bad_module_is_found(name: str, source: str, fault: str) -> None:
             "ranking.metrics",
             "import numpy\nfrom ranking.errors import DataError\nimport ranking.metrics.kernels",
         ),
-        ("ranking.watch", "if TYPE_CHECKING:\n    from ranking.training import TrainResult"),
-        ("ranking.boosting.lightgbm", "import lightgbm"),
+        ("ranking.training.watch", "if TYPE_CHECKING:\n    from ranking.training.run import TrainResult"),
+        ("ranking.trees.boosting.lightgbm", "import lightgbm"),
         ("ranking.losses.pairwise", "import torch\nmodel.eval()"),
-        ("ranking.cli.models", "def f():\n    from service.server import serve"),
-        ("service.sources", "from ranking.rankers import load_ranker"),
-        ("ranking.config", "ast.literal_eval(text)\nnp.load(file, allow_pickle=False)"),
-        ("ranking.probe", "import ranking"),
+        ("ranking.cli.models", "def f():\n    from service.server.run import serve"),
+        ("service.models.sources", "from ranking.models.loading import load_ranker"),
+        ("ranking.training.config", "ast.literal_eval(text)\nnp.load(file, allow_pickle=False)"),
     ],
 )
 def test_a_good_module_is_left_alone(name: str, source: str) -> None:

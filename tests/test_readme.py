@@ -8,15 +8,16 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ranking.boosting import BUILTIN
 from ranking.errors import RankwrightError
 from ranking.metrics import DISCOUNTS, EMPTY, GAINS, METRICS, TIES
 from ranking.objectives import OBJECTIVES
+from ranking.trees.boosting import BUILTIN
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -62,7 +63,10 @@ def test_the_python_example_runs(
     names: dict[str, Any] = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
-    assert 0.5 < float(capsys.readouterr().out) < 1
+    *trained, p = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in trained] == ["lambdarank", "ranknet"]
+    assert all(0.5 < float(re.findall(r"'ndcg@10': (0\.\d+)", line)[0]) < 1 for line in trained)
+    assert 0 < float(p) <= 1
     assert names["gradient"].shape == names["hessian"].shape == names["scores"].shape
 
 
@@ -99,27 +103,18 @@ def test_exit_codes_are_those_of_the_errors() -> None:
     assert codes <= {int(number) for number in re.findall(r"\b\d+\b", sentence)}
 
 
-def test_every_room_is_on_the_map() -> None:
+@pytest.mark.parametrize("package", ["ranking", "service"])
+def test_every_room_is_on_the_map(package: str) -> None:
+    """In the README, and in the package's own docstring."""
     rooms = {
-        p.stem for p in (ROOT / "ranking").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
-    }
-    listed = TEXT.partition("## The rooms")[2]
-    unnamed = {room for room in rooms - {"__init__"} if room not in listed}
-    # Small rooms that serve one neighbour are found from it.
-    assert unnamed <= {
-        "manifest",
-        "own_code",
-        "propensity",
-        "clicks",
-        "description",
-        "predictions",
-        "synthetic",
-        "crossvalidation",
-        "training_report",
-        "feature_profile",
-        "decimals",
-        "nametable",
-    }
+        path.stem
+        for path in (ROOT / package).iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    } - {"__init__", "__main__"}
+    block = TEXT.partition("## The rooms")[2].partition("```\n")[2].partition("```")[0]
+    (listed,) = re.findall(rf"^{package}/((?:.*\n)(?: .*\n)*)", block, re.MULTILINE)
+    for text in (listed, import_module(package).__doc__ or ""):
+        assert rooms - set(re.findall(r"^ +(\w+) ", text, re.MULTILINE)) == set()
 
 
 def test_make_targets_named_here_exist() -> None:

@@ -1,5 +1,13 @@
 """The `rankwright` command: thin commands over the rooms.
 
+train, tune, ensemble               models from lists
+evaluate                            what they are worth
+models                              folders and registry; serving
+data, features, log                 lists, stores, journals
+objectives, losses                  what there is to train on, described and examined
+keys                                keys of the service
+console                             what all of them say, and how
+
 Results go to stdout, messages to stderr; `--json` prints exactly one JSON object. Exit codes: 0 ok,
 1 unexpected, 2 usage or config, 3 missing extra, 4 bad data, 5 a check or threshold failed,
 130 interrupted. Heavy rooms are imported inside the commands, so that `--help` is quick.
@@ -13,7 +21,7 @@ import sys
 import typer
 
 from ranking.cli import data, ensemble, evaluate, features, keys, log, losses, models, objectives, train, tune
-from ranking.cpus import limit_openmp
+from ranking.compiled.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
 __all__ = ["app", "main"]

@@ -17,7 +17,7 @@ import typer
 from ranking.errors import UsageError
 
 if TYPE_CHECKING:
-    from ranking.dataset import Missing, RankingDataset
+    from ranking.data.dataset import Missing, RankingDataset
 
 DataFiles = Annotated[
     list[str],
@@ -56,7 +56,7 @@ def waiting(message: str) -> Iterator[None]:
 
 def compile_scorer(kind: str) -> None:
     """What scores models of a kind, saying so where it takes a while."""
-    from ranking.kinds import warm_up
+    from ranking.models.kinds import warm_up
 
     with waiting("compiling the scorer for this machine (kept on disk for later runs) ..."):
         warm_up(kind)
@@ -64,7 +64,7 @@ def compile_scorer(kind: str) -> None:
 
 def open_model(folder: Path) -> Any:
     """The ranker of a model folder, as `load_ranker` opens it."""
-    from ranking.rankers import load_ranker
+    from ranking.models.loading import load_ranker
 
     with waiting("opening the model; the first time on a machine its scorer is compiled (kept on disk) ..."):
         return load_ranker(folder)
@@ -105,8 +105,8 @@ def load(
     files: Sequence[str], *, missing: Missing = "zero", regroup: bool = False, cache: Path | None = None
 ) -> RankingDataset:
     """The lists of these files: LETOR text, or Parquet by its suffix."""
-    from ranking.letor import read_letor
-    from ranking.tables import is_parquet, read_parquet
+    from ranking.data.letor import read_letor
+    from ranking.data.parquet import is_parquet, read_parquet
 
     parquet = [file for file in files if is_parquet(file)]
     if parquet and len(parquet) < len(files):

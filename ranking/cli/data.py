@@ -11,7 +11,7 @@ from ranking.cli.console import DataFiles, Json, Regroup, load, say, show, show_
 from ranking.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from ranking.dataset import Missing
+    from ranking.data.dataset import Missing
 
 app = typer.Typer(
     help="Check, describe and convert judged lists.",
@@ -30,7 +30,7 @@ def check(
     json: Json = False,
 ) -> None:
     """List what is malformed, by FILE:LINE:COL, without stopping at the first."""
-    from ranking.letor import lint
+    from ranking.data.letor import lint
 
     found = lint(data, limit=limit)
     if json:
@@ -62,7 +62,7 @@ def describe(
     data: DataFiles, missing: MissingPolicy = "nan", regroup: Regroup = False, json: Json = False
 ) -> None:
     """Queries, documents, list lengths, labels, missing rates, constant features."""
-    from ranking.description import describe as summarise
+    from ranking.data.description import describe as summarise
 
     summary = summarise(load(data, missing=_policy(missing), regroup=regroup))
     if json:
@@ -94,9 +94,9 @@ def convert(
     json: Json = False,
 ) -> None:
     """Convert between LETOR text, LIBSVM with a group-size file, and Parquet."""
-    from ranking.letor import read_letor, read_libsvm, write_letor, write_libsvm
-    from ranking.places import check_file
-    from ranking.tables import read_parquet, write_parquet
+    from ranking.data.letor import read_letor, read_libsvm, write_letor, write_libsvm
+    from ranking.data.parquet import read_parquet, write_parquet
+    from ranking.data.places import check_file
 
     check_file(target)
     policy = _policy(missing)
@@ -129,7 +129,7 @@ def _policy(text: str) -> Missing:
 
 
 def _format(file: str | Path, named: str | None) -> str:
-    from ranking.tables import is_parquet
+    from ranking.data.parquet import is_parquet
 
     if named is None:
         return "parquet" if is_parquet(file) else "letor"

@@ -31,9 +31,9 @@ def ensemble(
     json: Json = False,
 ) -> None:
     """Weigh several models by held-out lists and write them as one model folder."""
-    from ranking.artifact import check_destination
-    from ranking.combining import combine
     from ranking.metrics import Metric
+    from ranking.models.folder import check_destination
+    from ranking.training.combining import combine
 
     check_destination(out)
     named = Metric.parse(metric, **conventions_for(models[0], {}))

@@ -11,10 +11,10 @@ import typer
 from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, open_model, say, show, show_json, table
 
 if TYPE_CHECKING:
-    from ranking.dataset import RankingDataset
-    from ranking.evaluation import Evaluation
+    from ranking.data.dataset import RankingDataset
     from ranking.metrics import Metric
-    from ranking.rankers import Ranker
+    from ranking.metrics.evaluation import Evaluation
+    from ranking.models.ranker import Ranker
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 
@@ -73,9 +73,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a model on judged queries, with intervals, and against another model if one is named."""
-    from ranking.evaluation import compare_evaluations, comparison_json, evaluate_scores, score_dataset
+    from ranking.data.places import check_file
     from ranking.metrics import Metric
-    from ranking.places import check_file
+    from ranking.metrics.evaluation import compare_evaluations, comparison_json, evaluate_scores
+    from ranking.models.ranker import score_dataset
 
     flags = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
     if per_query is not None:
@@ -116,8 +117,8 @@ def evaluate(
 
 def _default_metrics(dataset: RankingDataset, conventions: Mapping[str, Any]) -> list[Metric]:
     """Those that these labels allow; what is left out is said."""
-    from ranking.evaluation import default_metrics, left_out
     from ranking.metrics import Metric
+    from ranking.metrics.evaluation import default_metrics, left_out
 
     names = default_metrics(dataset)
     for note in left_out(names):
@@ -145,7 +146,7 @@ def conventions_for(model: Path, flags: Mapping[str, str | None]) -> dict[str, A
 
 def _measured_with(model: Path) -> dict[str, Any]:
     """The conventions its manifest states."""
-    from ranking.artifact import read_manifest
+    from ranking.models.folder import read_manifest
 
     stated = read_manifest(model).facts.get("conventions")
     return {key: stated[key] for key in _USUAL if key in stated} if isinstance(stated, dict) else {}
@@ -153,8 +154,8 @@ def _measured_with(model: Path) -> dict[str, Any]:
 
 def _check_not_own_code(model: Path, key: str, value: Any) -> None:
     """A manifest may name a function of its trainer's; only a flag runs a file."""
+    from ranking.compiled.own_code import is_file_name
     from ranking.errors import UsageError
-    from ranking.own_code import is_file_name
 
     if isinstance(value, str) and is_file_name(value):
         raise UsageError(
@@ -183,8 +184,8 @@ def _say_seen(model: Path, against: Path | None, dataset: RankingDataset) -> lis
 
 def _seen(model: Path, dataset: RankingDataset) -> list[str]:
     """What to tell of lists that the model was made from."""
-    from ranking.artifact import read_manifest
-    from ranking.overlap import seen_queries
+    from ranking.data.overlap import seen_queries
+    from ranking.models.folder import read_manifest
 
     return list(seen_queries(dataset, read_manifest(model).facts))
 
@@ -203,8 +204,8 @@ def _feature_baseline(
     model: Path, dataset: RankingDataset, metrics: list[Metric], seed: int
 ) -> tuple[str, Evaluation] | None:
     """The best single feature of training, which the manifest remembers, on these lists, with its name."""
-    from ranking.artifact import read_manifest
-    from ranking.evaluation import FeatureBaseline, evaluate_scores
+    from ranking.metrics.evaluation import FeatureBaseline, evaluate_scores
+    from ranking.models.folder import read_manifest
 
     manifest = read_manifest(model)
     kept = manifest.facts.get("baseline")
@@ -269,10 +270,10 @@ def predict(
     ] = False,
 ) -> None:
     """Score every document."""
+    from ranking.data.places import check_file
+    from ranking.data.runs import FORMATS, write_predictions
     from ranking.errors import unknown_name
-    from ranking.evaluation import score_dataset
-    from ranking.places import check_file
-    from ranking.predictions import FORMATS, write_predictions
+    from ranking.models.ranker import score_dataset
 
     if form not in FORMATS:
         raise unknown_name("format", form, FORMATS)

@@ -33,10 +33,10 @@ def build(
     """Write the rows of files to a store; a folder's rows are replaced, a Redis server's added to."""
     from pathlib import Path
 
-    from ranking.artifact import read_manifest
-    from ranking.featurestore import build_store, read_table
-    from ranking.featurestore.opening import is_redis
-    from ranking.places import check_folder
+    from ranking.data.places import check_folder
+    from ranking.data.store import build_store, read_table
+    from ranking.data.store.opening import is_redis
+    from ranking.models.folder import read_manifest
 
     if not is_redis(out):
         check_folder(Path(out))
@@ -58,8 +58,8 @@ def show_rows(
     json: Json = False,
 ) -> None:
     """The features of documents, or the names of the columns."""
+    from ranking.data.store import open_store
     from ranking.errors import DataError
-    from ranking.featurestore import open_store
 
     opened = open_store(store)
     columns = opened.feature_names

@@ -37,10 +37,10 @@ def export(
     json: Json = False,
 ) -> None:
     """Join what was shown with its events: lists with labels, features as scored, and positions."""
-    from ranking.feedback import ANY_EVENT, labelled_lists, read_journal
-    from ranking.letor import write_letor
-    from ranking.places import check_file
-    from ranking.tables import is_parquet, write_parquet
+    from ranking.data.journal import ANY_EVENT, labelled_lists, read_journal
+    from ranking.data.letor import write_letor
+    from ranking.data.parquet import is_parquet, write_parquet
+    from ranking.data.places import check_file
 
     check_file(out)
     found = read_journal(journal)
@@ -88,7 +88,7 @@ def compare(
     """Who won an interleaved experiment: rankings won by each version, and the sign test's p-value."""
     from scipy.stats import binomtest
 
-    from ranking.feedback import read_journal, team_credits
+    from ranking.data.journal import read_journal, team_credits
 
     won = team_credits(read_journal(journal), types or ["click"])
     decided = sum(won.values())

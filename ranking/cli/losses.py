@@ -110,9 +110,9 @@ def _rooms() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 
 def _named(name: str, sets: list[str] | None) -> Any:
     """The loss with its `--set` parameters, which may be written as `train` has them."""
-    from ranking.config import TrainConfig
+    from ranking.compiled.own_code import function_named, is_file_name
     from ranking.errors import unknown_name
-    from ranking.own_code import function_named, is_file_name
+    from ranking.training.config import TrainConfig
 
     lists, vectors, logits = _rooms()
     if is_file_name(name) and ":" in name:

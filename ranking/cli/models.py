@@ -10,7 +10,7 @@ import typer
 
 from ranking.cli.console import Json, open_model, show, show_json, table, waiting
 from ranking.errors import UsageError
-from ranking.kinds import TREES
+from ranking.trees.backends import BACKENDS
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="Folder of published models.")]
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def inspect(model: Model, json: Json = False) -> None:
     """Say what a model is: kind, objective, features, metrics, data, versions."""
-    from ranking.artifact import read_manifest
+    from ranking.models.folder import read_manifest
 
     manifest = read_manifest(model)
     ranker: Any = open_model(model)
@@ -55,7 +55,7 @@ def inspect(model: Model, json: Json = False) -> None:
         f"versions   {_pairs(manifest.versions)}",
         f"config     {_pairs(facts.get('config', {}))}",
         f"data       {_pairs(facts.get('data', {}))}",
-        "share of gain" if manifest.kind in TREES else "share of change in scores, shuffled",
+        "share of gain" if manifest.kind in BACKENDS else "share of change in scores, shuffled",
         *(f"  {name:<28} {gain / total:7.2%}" for name, gain in ranked[:_TOP_FEATURES] if gain > 0),
     ]
     show("\n".join(lines))
@@ -74,10 +74,10 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check a model folder: sizes, hashes, structure, a load in a child process, golden scores."""
-    from ranking.artifact import read_manifest
     from ranking.errors import CheckFailedError
-    from ranking.rankers import verify as run
-    from ranking.registry import published_digest
+    from ranking.models.folder import read_manifest
+    from ranking.models.registry import published_digest
+    from ranking.models.verifying import verify as run
 
     with waiting("checking; the first time on a machine the scorer is compiled (kept on disk) ..."):
         checks = run(model, remembered=published_digest(model))
@@ -104,8 +104,8 @@ def verify(
 
 
 def _seal(model: Path) -> None:
-    from ranking.artifact import seal
-    from ranking.registry import published_digest
+    from ranking.models.folder import seal
+    from ranking.models.registry import published_digest
 
     if published_digest(model) is not None:
         raise UsageError(
@@ -125,7 +125,7 @@ def publish(
     json: Json = False,
 ) -> None:
     """Copy a verified model into the registry as the next version of its name."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     models_there = Registry(registry)
     models_there.check_writable(name)
@@ -139,7 +139,7 @@ def publish(
 @models.command("list")
 def list_models(registry: RegistryFolder, json: Json = False) -> None:
     """Names, versions and aliases."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     listing = Registry(registry).listing()
     if json:
@@ -166,7 +166,7 @@ def promote(
     json: Json = False,
 ) -> None:
     """Point an alias at a version."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     Registry(registry).promote(name, version, alias)
     _say_alias(name, alias, version, json)
@@ -180,7 +180,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Point an alias back at the version it had before."""
-    from ranking.registry import Registry
+    from ranking.models.registry import Registry
 
     _say_alias(name, alias, Registry(registry).rollback(name, alias), json)
 
@@ -225,7 +225,7 @@ def serve(
     Settings come from these flags and --set, then RANKWRIGHT_* variables, then the file of --config.
     """
     # The service stands above this room: it is opened only when it is asked to run.
-    from service.server import serve as run
+    from service.server.run import serve as run
     from service.settings import load_settings
 
     flags: dict[str, Any] = {"model": model, "registry": registry, "default_model": name}

@@ -60,9 +60,9 @@ def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
 @app.command("check")
 def check(name: Name, sets: Sets = None, json: Json = False) -> None:
     """Examine one objective and print its certificate; exit code 5 where a check fails."""
-    from ranking.doctor import examine
     from ranking.errors import CheckFailedError
     from ranking.objectives import warm_up
+    from ranking.objectives.doctor import examine
 
     objective = _named(name, sets)
     with waiting("compiling the objective for this machine (kept on disk for later runs) ..."):
@@ -78,8 +78,8 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
 
 def _named(name: str, sets: list[str] | None) -> Any:
     """The objective with its `--set` parameters, which may be written as `train` has them."""
-    from ranking.config import TrainConfig
     from ranking.objectives import objective_named
+    from ranking.training.config import TrainConfig
 
     written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
     config = TrainConfig.load(None, {"objective": name}, written)

@@ -25,7 +25,7 @@ from ranking.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from ranking.config import TrainConfig
+    from ranking.training.config import TrainConfig
 
 Backend = Annotated[
     str | None, typer.Option(help="lightgbm, xgboost or neural.  [lightgbm]", show_default=False)
@@ -104,8 +104,8 @@ def register(app: typer.Typer) -> None:
 
 def training_config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
     """The run of these flags, over the file's, over the defaults; flags that are None were not given."""
-    from ranking.config import WORTHS, TrainConfig
     from ranking.metrics.conventions import written
+    from ranking.training.config import WORTHS, TrainConfig
 
     flags |= {name: written(flags[name]) for name in WORTHS if flags.get(name) is not None}
     return TrainConfig.load(
@@ -171,8 +171,8 @@ def train(
         threads=threads, missing=missing,
     )  # fmt: skip
     _warm_up(settings)  # names and parameters are checked before any data is read
-    from ranking.artifact import check_destination
-    from ranking.training import train as run
+    from ranking.models.folder import check_destination
+    from ranking.training.run import train as run
 
     check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
@@ -264,7 +264,7 @@ def cv(
         threads=threads, missing=missing,
     )  # fmt: skip
     _warm_up(settings)
-    from ranking.crossvalidation import cross_validate, folds_from
+    from ranking.training.crossvalidation import cross_validate, folds_from
 
     parts = [load([file], missing=settings.missing, regroup=regroup) for file in data]
     result = cross_validate(settings, folds_from(parts, folds, settings), None if quiet else say)

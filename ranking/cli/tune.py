@@ -30,8 +30,8 @@ from ranking.cli.train import (
 from ranking.errors import UsageError
 
 if TYPE_CHECKING:
-    from ranking.config import TrainConfig
-    from ranking.tuning import TuneResult
+    from ranking.training.config import TrainConfig
+    from ranking.training.tuning import TuneResult
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _PLAIN_EVERY_SECONDS = 10.0
@@ -90,10 +90,10 @@ def tune(
     if trials is None and seconds is None:
         trials = 50
     space = _space(start, objective, named=objective is not None or config is not None)
-    from ranking.crossvalidation import folds_from
-    from ranking.overlap import repeated_queries
-    from ranking.places import check_folder
-    from ranking.tuning import tune as run
+    from ranking.data.overlap import repeated_queries
+    from ranking.data.places import check_folder
+    from ranking.training.crossvalidation import folds_from
+    from ranking.training.tuning import tune as run
 
     check_folder(out)
     if study is not None:
@@ -124,7 +124,7 @@ def tune(
 
 
 def _space(start: TrainConfig, objective: str | None, *, named: bool) -> Any:
-    from ranking.tuning.space import OBJECTIVES, Space
+    from ranking.training.tuning.space import OBJECTIVES, Space
 
     if objective is not None:
         return Space(start, tuple(name.strip() for name in objective.split(",")))

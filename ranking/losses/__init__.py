@@ -20,6 +20,7 @@ perturbed       any of them over scores with Gumbel noise
 own             one from a user's file
 reduction       sum (as the compiled objectives), mean over lists that learn, none
 classification  focal, quality focal, varifocal, class-balanced: on logits, for any classifier
+doctor          is a loss what it says?
 embedding       contrastive, triplets and miners, InfoNCE, SupCon, ArcFace, …: on vectors
 
 Every name of `ranking.objectives.OBJECTIVES` is in `LOSSES` and is the same function: autograd of a member of
@@ -32,6 +33,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from ranking.compiled.own_code import is_file_name
 from ranking.errors import UsageError, unknown_name
 from ranking.losses.calibrated import Calibrated
 from ranking.losses.distillation import MarginMSE, SoftmaxDistillation
@@ -45,7 +47,6 @@ from ranking.losses.pointwise import PointwiseLoss
 from ranking.losses.smoothed import SmoothedMetric
 from ranking.objectives import GUMBEL_PREFIX, OBJECTIVES, Gumbel, objective_named, parameters_of
 from ranking.objectives import MarginMSE as MarginMSEObjective
-from ranking.own_code import is_file_name
 
 __all__ = [
     "LOSSES",

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.own_code import functions_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ranking.dataset import Float64
+from ranking.compiled.own_code import function_named, is_file_name
+from ranking.data.arrays import Float64
 from ranking.errors import DataError, UsageError, unknown_name
-from ranking.own_code import function_named, is_file_name
 
 _LARGEST_EXPONENT = 31
 """Above this label 2^y - 1 passes what 32 bits hold, and labels are rather counts or times than grades."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranking.dataset import Int64
+from ranking.data.arrays import Int64
 
 _MOST_PAIRS = 1 << 22
 """Of a batch, [lists, list, list]: what a pairwise loss makes several tensors of."""

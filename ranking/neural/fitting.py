@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ranking.dataset import Float32, Missing, RankingDataset
+from ranking.data.arrays import Float32
+from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.neural.audit import Audit, EpochAudit
 from ranking.neural.batches import Lists, batches_of, epoch_of
@@ -31,7 +32,7 @@ _CHUNK = 65_536
 
 
 class Watch(Protocol):
-    """What is asked after each epoch (`ranking.watch.RunWatch`)."""
+    """What is asked after each epoch (`ranking.training.watch.RunWatch`)."""
 
     @property
     def best_round(self) -> int | None: ...

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ranking.dataset import Float32, Float64, Int64
+from ranking.data.arrays import Float32, Float64, Int64
 
 _KNOTS = 33
 _CLIP = 6.0

@@ -17,7 +17,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ranking.dataset import Float32, Float64, Missing, RankingDataset
+from ranking.data.arrays import Float32, Float64
+from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import ArtifactError, RankwrightError, UsageError
 from ranking.neural.inputs import Inputs
 from ranking.neural.scoring import forward, shapes_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.dataset import Float64
+from ranking.data.arrays import Float64
 from ranking.neural.settings import NeuralSettings
 
 _EPSILON = 1e-5

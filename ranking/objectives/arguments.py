@@ -11,7 +11,8 @@ from ranking.errors import DataError, UsageError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
 
 
 def check_positive(**numbers: Any) -> None:

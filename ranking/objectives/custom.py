@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
 from ranking.objectives.lambdarank import LambdaRank
-from ranking.own_code import functions_of
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.kernel import Rule
 
 _PARTS = ("loss", "gradient", "hessian", "weight")

@@ -10,7 +10,8 @@ import numpy as np
 from ranking.objectives.arguments import check_positive, check_scores, row_weights
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.pairwise import Gradients
 
 

@@ -25,7 +25,8 @@ from ranking.objectives.arguments import check_at_least, check_choice
 from ranking.objectives.pairwise import Logistic
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.kernel import Rule
 
 METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision")
@@ -134,8 +135,8 @@ class UnbiasedLambdaRank(LambdaRank):
     A document shown low is clicked less often than it is liked; dividing by the propensity theta of its
     position makes the expected sum the one over true relevance (inverse propensity weighting).
 
-    propensities         "estimate": a click model fitted to this data (`ranking.propensity`), once before
-                         the first round and the same on a resumed run; or a table from position 1
+    propensities         "estimate": a click model fitted to this data (`ranking.objectives.propensity`), once
+                         before the first round and the same on a resumed run; or a table from position 1
     positions            "data": the data set's `positions` (Parquet and data frames carry them);
                          "rows": documents were shown in the order of their rows
     smallest_propensity  propensities below are taken as this, which bounds the variance
@@ -191,7 +192,7 @@ class UnbiasedLambdaRank(LambdaRank):
 
     def _propensities(self, dataset: RankingDataset, positions: Any) -> Float64:
         if self.propensities == "estimate":
-            from ranking.propensity import estimate_propensities
+            from ranking.objectives.propensity import estimate_propensities
 
             return np.asarray(estimate_propensities(dataset, positions=positions), np.float64)
         return np.array(self.propensities, np.float64)

@@ -25,7 +25,8 @@ from ranking.objectives.arguments import (
 )
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.pairwise import Gradients
 
 

@@ -40,7 +40,8 @@ from ranking.objectives.arguments import (
 )
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, Int64, RankingDataset
+    from ranking.data.arrays import Float64, Int64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.kernel import Lists, Rule
 
 Gradients = Callable[[Any], "tuple[Any, Any]"]

@@ -27,7 +27,8 @@ from ranking.errors import DataError, UsageError
 from ranking.objectives.arguments import check_at_least, check_positive, check_scores, row_weights
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.pairwise import Gradients
 
 

@@ -13,7 +13,8 @@ from ranking.errors import UsageError
 from ranking.objectives.arguments import check_at_least, check_scores
 
 if TYPE_CHECKING:
-    from ranking.dataset import Float64, RankingDataset
+    from ranking.data.arrays import Float64
+    from ranking.data.dataset import RankingDataset
     from ranking.objectives.pairwise import Gradients
 
 

@@ -1,1 +1,10 @@
-"""The routes: read, decode, call one function of another room, encode."""
+"""The routes: read, decode, call one function of another room, encode.
+
+rank        /v1/rank
+rerank      other services' paths
+features    /v1/features
+feedback    /v1/feedback
+models      /v1/models
+operations  health, readiness, metrics
+page        the playground
+"""

@@ -10,22 +10,22 @@ import msgspec
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from ranking.dataset import Float32
+from ranking.data.arrays import Float32
 from ranking.errors import RankwrightError
-from service.body import read_body
-from service.bounds import elements, head, parts
-from service.decoding import decode_as, decode_named, decode_piece
+from service.answers.lookup import StoredFeatures, unavailable
 from service.echo import cut, shown
+from service.edge.body import read_body
+from service.edge.room import Room
 from service.errors import ApiError, invalid
-from service.lookup import StoredFeatures, unavailable
-from service.messages import Identifier, RawStoredRow, RawStoredRows, StoredRow, StoredRows, StoreReply
-from service.openapi import replies, takes
-from service.room import Room
-from service.rows import read_table, write_row, wrong_height
 from service.settings import Settings
+from service.wire.bounds import elements, head, parts
+from service.wire.decoding import decode_as, decode_named, decode_piece
+from service.wire.messages import Identifier, RawStoredRow, RawStoredRows, StoredRow, StoredRows, StoreReply
+from service.wire.rows import read_table, write_row, wrong_height
+from service.wire.schema import replies, takes
 
 if TYPE_CHECKING:
-    from ranking.featurestore import FeatureStore
+    from ranking.data.store import FeatureStore
 
 ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 Found = TypeVar("Found")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.body import read_body
-from service.decoding import decode_feedback
+from service.edge.body import read_body
+from service.edge.room import Room
 from service.errors import RETRY_AFTER, ApiError
-from service.journal import Journal
-from service.messages import Feedback, FeedbackReply
-from service.openapi import replies, takes
-from service.room import Room
+from service.observers.journal import Journal
 from service.settings import Settings
-from service.telemetry import Telemetry
+from service.telemetry.metrics import Telemetry
+from service.wire.decoding import decode_feedback
+from service.wire.messages import Feedback, FeedbackReply
+from service.wire.schema import replies, takes
 
 EXAMPLE = {"request_id": "r-1", "events": [{"id": "b", "type": "click", "position": 1}]}
 

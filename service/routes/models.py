@@ -8,10 +8,10 @@ from collections.abc import Callable
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.messages import FeatureSchema, Limits, ModelDescription, ModelList, ModelSummary
-from service.models import Model, Models
-from service.openapi import replies
+from service.models.table import Model, Models
 from service.settings import Settings
+from service.wire.messages import FeatureSchema, Limits, ModelDescription, ModelList, ModelSummary
+from service.wire.schema import replies
 
 History = Callable[[str], tuple[list[str], dict[str, str]]]
 """The versions and aliases of a name, as its source has them now."""

@@ -8,12 +8,12 @@ import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.draining import Draining
+from service.edge.draining import Draining
 from service.errors import RETRY_AFTER, ApiError
-from service.messages import Health
-from service.models import Models
-from service.openapi import replies
-from service.telemetry import Telemetry
+from service.models.table import Models
+from service.telemetry.metrics import Telemetry
+from service.wire.messages import Health
+from service.wire.schema import replies
 
 
 def operation_routes(models: Models, telemetry: Telemetry, draining: Draining) -> APIRouter:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.answering import Answering
-from service.asking import Manner, asked_by_parameters
-from service.body import NPY, is_npy, read_body
-from service.messages import BatchReply, BatchRequest, RankReply, RankRequest
-from service.openapi import replies, takes
-from service.pool import ScoringPool
-from service.room import Room
+from service.answers.answering import Answering
+from service.edge.asking import Manner, asked_by_parameters
+from service.edge.body import NPY, is_npy, read_body
+from service.edge.pool import ScoringPool
+from service.edge.room import Room
 from service.settings import Settings
+from service.wire.messages import BatchReply, BatchRequest, RankReply, RankRequest
+from service.wire.schema import replies, takes
 
 EXAMPLES = {
     "dense": {"candidates": [{"id": "a", "features": [0.1, None, 3]}], "top_k": 10},

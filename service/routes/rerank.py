@@ -6,16 +6,16 @@ import time
 
 from fastapi import APIRouter, Request, Response
 
-from service.answering import Answering
-from service.asking import Manner
-from service.body import read_body
-from service.dialects import answer_foreign, foreign_error, read_foreign
+from service.answers.answering import Answering
+from service.edge.asking import Manner
+from service.edge.body import read_body
+from service.edge.pool import ScoringPool
+from service.edge.room import Room
 from service.errors import ApiError
-from service.naming import ForeignNames
-from service.openapi import foreign_schema
-from service.pool import ScoringPool
-from service.room import Room
+from service.models.naming import ForeignNames
 from service.settings import Settings
+from service.wire.dialects import answer_foreign, foreign_error, read_foreign
+from service.wire.schema import foreign_schema
 
 PATHS = {
     "/v2/rerank": "Rerank in Cohere's v2 dialect",

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from ranking.dataset import Float32, Float64, Missing
+from ranking.data.arrays import Float32, Float64
+from ranking.data.dataset import Missing
 from service.app import create_app
 from service.settings import Settings
 

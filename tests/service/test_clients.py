@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.featurestore import Table, build_store
-from tests.service.test_server import running
+from ranking.data.store import Table, build_store
+from tests.service.server.test_run import running
 
 SERVER = """
 from unittest import mock
-from service import server
+from service.server import run as server
 from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import Linear

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from ranking.dataset import Float32
+from ranking.data.arrays import Float32
 from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import Client, Linear, OpenClient

@@ -5,6 +5,11 @@
         loss(embeddings, labels)      [batch, d] and [batch]: on vectors         (vectors)
         loss(logits, targets)         of one shape: a classifier's               (logits)
 
+numbers  values, gradients and their finite differences
+lists    checks of ranking losses
+vectors  checks of losses on vectors
+logits   checks of classifiers' losses
+
 Each check is a function of the loss that gives a Finding; what raises has failed. Random draws are
 repeated by seed, so that a stochastic loss is a function while it is examined.
 """
@@ -17,11 +22,11 @@ from typing import Any
 
 import torch
 
-from ranking.doctor import BROKEN, Certificate, Finding
 from ranking.errors import UsageError
 from ranking.losses.doctor.lists import CHECKS as LIST_CHECKS
 from ranking.losses.doctor.logits import CHECKS as LOGIT_CHECKS
 from ranking.losses.doctor.vectors import CHECKS as VECTOR_CHECKS
+from ranking.objectives.doctor import BROKEN, Certificate, Finding
 
 __all__ = ["examine", "form_of"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ranking.doctor import Finding
 from ranking.losses.doctor.numbers import differences, is_finite, off, value_and_gradient
 from ranking.metrics import Metric
+from ranking.objectives.doctor import Finding
 
 _TOLERANCE = 1e-5
 _SIZES = (2, 3, 5, 8, 1)
@@ -216,7 +216,7 @@ def _batch(ties: bool = False) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _ndcg(scores: Tensor, labels: Tensor) -> float:
-    from ranking.dataset import RankingDataset
+    from ranking.data.dataset import RankingDataset
 
     queries, size = labels.shape
     lists = RankingDataset(

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ranking.doctor import Finding
 from ranking.losses.doctor.numbers import differences, is_finite, off, value_and_gradient
+from ranking.objectives.doctor import Finding
 
 _LOGITS = torch.tensor([-3.0, -1.2, -0.1, 0.4, 1.7, 5.0], dtype=torch.float64)
 _TARGETS = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 0.0], dtype=torch.float64)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ranking.doctor import Finding
 from ranking.losses.doctor.numbers import differences, is_finite, off, value_and_gradient
+from ranking.objectives.doctor import Finding
 
 
 def gradient_is_derivative(loss: Any) -> Finding:

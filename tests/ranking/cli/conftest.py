@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from ranking.cli import main
-from ranking.scorer import warm_up
-from ranking.training import train
-from tests.ranking.runs import BACKENDS, letor, lists, quick
+from ranking.training.run import train
+from ranking.trees.backends import BACKENDS
+from ranking.trees.scoring import warm_up
+from tests.ranking.training.runs import letor, lists, quick
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def compiled_scorer() -> None:
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """`cli("train", file, "--out", folder)`; opening a model starts no child process."""
-    monkeypatch.setattr("ranking.rankers.run_probe", lambda _: None)
+    monkeypatch.setattr("ranking.models.loading.run_probe", lambda _: None)
     monkeypatch.delenv("RANKWRIGHT_CACHE", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
 

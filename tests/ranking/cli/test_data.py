@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranking.letor import read_letor, read_libsvm, write_letor
-from ranking.tables import read_parquet
+from ranking.data.letor import read_letor, read_libsvm, write_letor
+from ranking.data.parquet import read_parquet
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.runs import letor, lists
+from tests.ranking.training.runs import letor, lists
 
 # --- check ------------------------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranking.evaluation import score_dataset
-from ranking.letor import read_letor
+from ranking.data.letor import read_letor
+from ranking.data.parquet import write_parquet
 from ranking.metrics import Metric
-from ranking.rankers import load_ranker
-from ranking.tables import write_parquet
-from ranking.training import train
+from ranking.models.loading import load_ranker
+from ranking.models.ranker import score_dataset
+from ranking.training.run import train
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.runs import letor, lists, quick
+from tests.ranking.training.runs import letor, lists, quick
 
 
 def scores_of(model: Path, judged: Path) -> np.ndarray:

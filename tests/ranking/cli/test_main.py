@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ranking import tables
+from ranking.data import parquet
 from ranking.errors import RankwrightError
 from tests.ranking.cli.conftest import Cli
 
@@ -115,7 +115,7 @@ def test_a_name_that_is_not_known_ends_with_2_before_any_data_is_read(cli: Cli, 
 def test_a_missing_extra_ends_with_3(
     cli: Cli, tmp_path: Path, judged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "find_spec", lambda name: None)
+    monkeypatch.setattr(parquet, "find_spec", lambda name: None)
     ran = cli("data", "convert", judged, tmp_path / "data.parquet")
     assert (ran.code, ran.out) == (3, "")
     assert "pip install 'rankwright[parquet]'" in ran.err
@@ -158,7 +158,7 @@ def test_an_error_of_no_kind_ends_with_1(cli: Cli, judged: Path, monkeypatch: py
     def fail(_: object) -> None:
         raise RankwrightError("the sky fell")
 
-    monkeypatch.setattr("ranking.description.describe", fail)
+    monkeypatch.setattr("ranking.data.description.describe", fail)
     ran = cli("data", "describe", judged)
     assert (ran.code, ran.out, ran.err) == (1, "", "rankwright: the sky fell\n")
 
@@ -167,7 +167,7 @@ def test_ctrl_c_while_reading_ends_with_130(cli: Cli, judged: Path, monkeypatch:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ranking.letor.read_letor", interrupt)
+    monkeypatch.setattr("ranking.data.letor.read_letor", interrupt)
     assert cli("data", "describe", judged).code == 130
 
 

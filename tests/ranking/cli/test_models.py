@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ranking.artifact import read_manifest
-from ranking.registry import Registry
+from ranking.models.folder import read_manifest
+from ranking.models.registry import Registry
+from ranking.trees.backends import BACKENDS
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.models import changed_manifest, rewrite
-from tests.ranking.runs import BACKENDS
+from tests.ranking.models.small import changed_manifest, rewrite
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -172,7 +172,7 @@ def test_serve_needs_a_model_or_a_registry(cli: Cli, words: list[str], message: 
 
 def test_serve_hands_its_flags_to_the_service(cli: Cli, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("service.server.serve", lambda settings, *_: seen.append(settings))
+    monkeypatch.setattr("service.server.run.serve", lambda settings, *_: seen.append(settings))
     assert cli("serve", "--model", model, "--port", 0, "--host", "0.0.0.0", "--workers", 2).code == 0
     settings = seen[0]
     assert (settings.model, settings.port, settings.host, settings.workers) == (model, 0, "0.0.0.0", 2)

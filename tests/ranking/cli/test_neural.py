@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranking.evaluation import score_dataset
-from ranking.letor import read_letor
+from ranking.data.letor import read_letor
+from ranking.models.loading import load_ranker
+from ranking.models.ranker import score_dataset
 from ranking.neural.settings import ARCHITECTURES
-from ranking.rankers import load_ranker
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.runs import contents
+from tests.ranking.training.runs import contents
 
 SMALL = (
     "--backend", "neural", "--rounds", 3, "--threads", 1, "--set", "neural.hidden=8,8",

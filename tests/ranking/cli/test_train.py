@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranking.clicks import simulate_clicks
-from ranking.dataset import RankingDataset
-from ranking.letor import read_letor
+from ranking.data.clicks import simulate_clicks
+from ranking.data.dataset import RankingDataset
+from ranking.data.letor import read_letor
+from ranking.data.parquet import write_parquet
 from ranking.metrics import Metric
-from ranking.presets import PRESETS
-from ranking.rankers import load_ranker
-from ranking.tables import write_parquet
-from ranking.training import train
+from ranking.models.loading import load_ranker
+from ranking.training.presets import PRESETS
+from ranking.training.run import train
+from ranking.trees.backends import BACKENDS
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.runs import BACKENDS, ROUNDS, contents, flags, letor, lists, quick
+from tests.ranking.training.runs import ROUNDS, contents, flags, letor, lists, quick
 
 FEW = flags(quick(rounds=3))
 
@@ -346,7 +347,7 @@ def test_a_gain_that_cannot_work_is_said_before_training(
     code: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr("ranking.watch.RunWatch.__call__", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("ranking.training.watch.RunWatch.__call__", lambda *_: pytest.fail("trained"))
     ran = cli("train", wide[0], "--out", tmp_path / "model", "--set", "booster.min_data_in_leaf=5", *words)
     assert (ran.code, ran.out) == (code, "")
     assert message in ran.err

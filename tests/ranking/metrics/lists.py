@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.dataset import RankingDataset
+from ranking.data.dataset import RankingDataset
 from ranking.metrics import Metric
 
 

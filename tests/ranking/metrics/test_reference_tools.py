@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ranking.dataset import RankingDataset
+from ranking.data.dataset import RankingDataset
 from ranking.metrics import Metric, gain
 from tests.ranking.metrics.lists import dataset
 

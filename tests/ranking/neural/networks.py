@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ranking.dataset import Float32, RankingDataset
+from ranking.data.arrays import Float32
+from ranking.data.dataset import RankingDataset
 from ranking.neural.inputs import fit_inputs
 from ranking.neural.network import Network
 from ranking.neural.ranker import NeuralRanker

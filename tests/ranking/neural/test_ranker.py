@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from ranking.artifact import save_artifact
 from ranking.errors import ArtifactError, UsageError
+from ranking.models.folder import save_artifact
+from ranking.models.loading import load_ranker
+from ranking.models.verifying import verify
 from ranking.neural.ranker import FILE, NeuralRanker
 from ranking.neural.settings import SCALINGS
-from ranking.rankers import load_ranker, verify
-from tests.ranking.models import damaged, rewrite
+from tests.ranking.models.small import damaged, rewrite
 from tests.ranking.neural.networks import NAMES, SMALL, ranker_of, rows
 
 

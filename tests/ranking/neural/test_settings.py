@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ranking.config import TrainConfig
 from ranking.errors import UsageError
 from ranking.neural.settings import NeuralSettings
+from ranking.training.config import TrainConfig
 
 
 def test_architectures_are_layers_by_name() -> None:

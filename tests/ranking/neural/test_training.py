@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ranking.watch
-from ranking.checkpoint import folder_for
-from ranking.config import TrainConfig
+import ranking.training.watch
 from ranking.errors import DataError, UsageError
-from ranking.evaluation import score_dataset
 from ranking.losses import LOSSES
 from ranking.metrics import Metric
+from ranking.models.loading import load_ranker
+from ranking.models.ranker import score_dataset
 from ranking.neural.settings import ARCHITECTURES
-from ranking.rankers import load_ranker
-from ranking.training import TrainResult, fit, train
+from ranking.training.checkpoint import folder_for
+from ranking.training.config import TrainConfig
+from ranking.training.run import TrainResult, fit, train
 from tests.ranking.neural.networks import lists
-from tests.ranking.runs import contents
+from tests.ranking.training.runs import contents
 
 NDCG = Metric.parse("ndcg@10")
 FEW: dict[str, Any] = {"hidden": [16, 8], "heads": 2, "batch_queries": 8, "rate": 0.01}
@@ -81,7 +81,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
     """Killed after the second epoch's checkpoint; dropout, draws and the schedule go on where they were."""
     changes: dict[str, Any] = {"objective": objective, "rounds": 5, "neural": {"dropout": 0.3, "noise": 0.1}}
     run(tmp_path / "whole", **changes)
-    kept = ranking.watch.RunWatch.__call__
+    kept = ranking.training.watch.RunWatch.__call__
 
     def killed(self: Any, rounds: int, *more: Any) -> bool:
         kept(self, rounds, *more)
@@ -89,7 +89,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
             raise KeyboardInterrupt
         return False
 
-    monkeypatch.setattr(ranking.watch.RunWatch, "__call__", killed)
+    monkeypatch.setattr(ranking.training.watch.RunWatch, "__call__", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", **changes)
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.dataset import RankingDataset
+from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.metrics import Metric
 from ranking.objectives import (

@@ -1,0 +1,82 @@
+"""`load_ranker`: opens a model folder safely.
+
+The order of checks: manifest, sizes and hashes; our own reading of the model's structure; a disposable
+child process that scores the golden rows with it; only then this process, which scores them once more. No
+booster ever opens a model here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ranking.errors import ArtifactError
+from ranking.models.folder import Artifact, read_artifact
+from ranking.models.kinds import KINDS, open_model, warm_up
+from ranking.models.manifest import REMEDY
+from ranking.models.probe import probe as run_probe
+from ranking.models.ranker import Ranker
+from ranking.trees.backends import BACKENDS
+
+NOT_PROTECTED = (
+    "its manifest is of format 1 and not protected by a hash: a change of it is not noticed "
+    "(`rankwright verify --reseal` seals it as it is)"
+)
+
+
+def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
+    """Open a model folder.
+
+    `probe=False` leaves out the child process, for folders that went through it when they were published.
+    Raises ArtifactError for anything damaged, altered, incomplete or of an unknown kind.
+    """
+    return open_artifact(read_artifact(Path(folder)), probe=probe)
+
+
+def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
+    """The ranker in these verified bytes, after the remaining checks of `load_ranker`."""
+    check_structure(artifact)
+    # Here, where it may take its time: the child's is limited.
+    warm_up(artifact.manifest.kind)
+    if probe:
+        run_probe(artifact)
+    return open_compared(artifact)
+
+
+def check_structure(artifact: Artifact) -> None:
+    manifest = artifact.manifest
+    if manifest.kind not in KINDS:
+        known = ", ".join(sorted(KINDS))
+        raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
+    try:
+        if manifest.kind in BACKENDS:
+            # Without compiled code, which is for scoring.
+            from ranking.trees.reading import read_forest
+
+            read_forest(manifest.kind, artifact.model, manifest.feature_count)
+        else:
+            _opened(artifact)
+    except ArtifactError as error:
+        raise ArtifactError(f"{artifact.where / manifest.model}: {error}; {REMEDY}") from error
+
+
+def open_compared(artifact: Artifact) -> Ranker:
+    """Open in this process and compare the golden scores."""
+    manifest = artifact.manifest
+    place = artifact.where / manifest.model
+    try:
+        ranker = _opened(artifact)
+    except ArtifactError as error:
+        raise ArtifactError(f"{place}: {error}; {REMEDY}") from error
+    scores = ranker.score(artifact.golden.features)
+    difference = artifact.golden.mismatch(scores, exact=manifest.same_platform)
+    if difference is not None:
+        raise ArtifactError(f"{place}: {difference}; {REMEDY}")
+    return ranker
+
+
+def _opened(artifact: Artifact) -> Ranker:
+    manifest = artifact.manifest
+    ranker: Ranker = open_model(
+        manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+    )
+    return ranker

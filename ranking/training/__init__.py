@@ -1,0 +1,13 @@
+"""From a config to a ranker and its page.
+
+config           TrainConfig: a run as data
+presets          what a run draws and how finely it bins, by name
+run              `train`
+watch            what happens after each round
+checkpoint       what a killed run continues from
+report           what its page says
+page             the page, drawn
+crossvalidation  runs over folds
+tuning           a search for a better run
+combining        trained models as an ensemble
+"""

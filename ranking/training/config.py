@@ -1,0 +1,388 @@
+"""TrainConfig: a training run as data. The defaults are the recommended run.
+
+Order of precedence: command line over `--config FILE.toml` over the defaults. Unknown keys are errors.
+
+    backend = "lightgbm"
+    rounds = 500
+    [objective]
+    name = "lambdarank"
+    truncation = 20
+    [booster]
+    num_leaves = 63
+
+For `backend = "neural"` the tables are `objective` and `neural` (`ranking.neural.settings`).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ranking.compiled.cpus import available_cpus
+from ranking.errors import MissingExtraError, UsageError, unknown_name
+from ranking.training.presets import PRESETS
+
+if TYPE_CHECKING:
+    from ranking.data.dataset import Missing
+    from ranking.neural.settings import NeuralSettings
+
+BUILTIN_PREFIX = "builtin"
+
+NEURAL = "neural"
+
+_TABLES = ("objective", "booster", NEURAL)
+_UNSET = -(1 << 40)
+WORTHS = {"gain": "exponential", "discount": "log2"}
+"""Settings of metrics that objectives have too, and what metrics take where none is named."""
+_USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
+_USUAL_TREES = ("lambdarank", 500, 100)
+"""Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
+_OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
+    # XGBoost's own ranking objectives double the hessian: with the same here, a rate means the same step.
+    "xgboost": {"hessian_scale": 2.0}
+}
+_CHOICES = {
+    "preset": tuple(PRESETS),
+    "backend": ("lightgbm", "xgboost", NEURAL),
+    "missing": ("zero", "nan"),
+    "empty": ("zero", "one", "skip"),
+    "ties": ("average", "file", "pessimistic", "trec"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides what a training run gives, but the data.
+
+    backend            "lightgbm", "xgboost" or "neural"
+    preset             "standard"; "fast": fewer bins, features and documents a tree; "plain": nothing drawn,
+                       the trees the booster grows by itself (`ranking.training.presets`)
+    query_fraction     share of the training queries, drawn anew for each tree, that it learns from; None is
+                       the preset's. Only for Rankwright's objectives
+    objective          a name of `ranking.objectives.OBJECTIVES`, `gumbel:NAME` for it over perturbed scores,
+                       or a file `FILE.py`; `builtin` is the booster's own LambdaMART, `builtin:NAME` any
+                       other of its own objectives
+    objective_parameters  changes to that objective's parameters
+    booster            parameters by the booster's own names
+    categorical        features whose values are categories (whole numbers from 0), for trees: LETOR numbers
+                       (from 1) or names, as a list or a text with commas between
+    neural             the network and its training (`ranking.neural.settings.NeuralSettings`)
+    rounds             trees, or a network's epochs, at most; by default 500, or 40
+    metric             what early stopping watches on held-out queries
+    early_stopping     rounds without a better value before stopping; 0 never stops; by default 100, or 8
+                       epochs
+    valid_fraction     share of the queries held out where no --valid file is named; 0 trains on all
+    seed, threads      the same seed and threads give the same bytes
+    missing            what an absent feature is: "zero" or "nan"
+    gain, discount     what a label and a rank are worth: a name of `ranking.metrics`, a table, or
+                       `file.py:function`; both to the metrics and, where it has such a parameter that is not
+                       set itself, to the objective. By default "exponential" and "log2" in metrics, and the
+                       objective's own
+    empty, ties        other conventions of the metrics
+    checkpoint_seconds how often a run that is killed can be resumed from
+    """
+
+    backend: str = "lightgbm"
+    preset: str = "standard"
+    query_fraction: float | None = None
+    objective: str = ""
+    objective_parameters: Mapping[str, Any] = field(default_factory=dict)
+    booster: Mapping[str, Any] = field(default_factory=dict)
+    categorical: Any = ()
+    neural: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int = _UNSET
+    metric: str = "ndcg@10"
+    early_stopping: int = _UNSET
+    valid_fraction: float = 0.2
+    seed: int = 1
+    threads: int = field(default_factory=available_cpus)
+    missing: Missing = "zero"
+    gain: Any = None
+    discount: Any = None
+    empty: str = "zero"
+    ties: str = "average"
+    checkpoint_seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise _refused(name, value, choices)
+        self._fill_in()
+        for name in ("objective", "metric"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} must be a name, got {getattr(self, name)!r}")
+        for name, least in (("rounds", 1), ("early_stopping", 0), ("seed", 0), ("threads", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 31:
+                raise UsageError(f"{name} must be an integer of at least {least}, below 2^31, got {value!r}")
+        if not (isinstance(self.valid_fraction, int | float) and 0 <= self.valid_fraction < 1):
+            raise UsageError(f"valid_fraction must be in [0, 1), got {self.valid_fraction!r}")
+        share = self.query_fraction
+        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
+            raise UsageError(f"query_fraction must be above 0 and at most 1, got {share!r}")
+        if not (isinstance(self.checkpoint_seconds, int | float) and self.checkpoint_seconds >= 0):
+            raise UsageError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds!r}")
+        for name in WORTHS:
+            self._check_worths(name)
+        object.__setattr__(self, "categorical", _features(self.categorical))
+        if self.backend == NEURAL and self.categorical:
+            raise UsageError("categorical is for trees: a network reads every feature as a number")
+        if self.builtin is not None and self.objective_parameters:
+            raise UsageError(
+                f"objective {self.objective} is the booster's own: set its parameters as booster.NAME "
+                f"(got objective.{next(iter(self.objective_parameters))})"
+            )
+
+    def _fill_in(self) -> None:
+        """What was not asked for is the backend's default; settings of another backend are errors."""
+        usual = _USUAL.get(self.backend, _USUAL_TREES)
+        for name, value in zip(("objective", "rounds", "early_stopping"), usual, strict=True):
+            if getattr(self, name) in ("", _UNSET):
+                object.__setattr__(self, name, value)
+        if self.backend == NEURAL and (self.booster or self.query_fraction is not None):
+            key = f"booster.{next(iter(self.booster))}" if self.booster else "query_fraction"
+            raise UsageError(f"{key} is for trees: a network is set by neural.NAME")
+        if self.backend != NEURAL and self.neural:
+            raise UsageError(
+                f"neural.{next(iter(self.neural))} is for --backend neural; {self.backend} has booster.NAME"
+            )
+
+    def _check_worths(self, name: str) -> None:
+        """A gain or discount of the run, which the objective's own may not contradict."""
+        rule = getattr(self, name)
+        if rule is None:
+            return
+        if not isinstance(rule, str | Sequence):
+            raise UsageError(
+                f"{name} must be a name, numbers, or FILE.py:FUNCTION for a function of your own, which a "
+                f"manifest can name, got {rule!r}"
+            )
+        from ranking.metrics import Metric
+
+        Metric.parse("ndcg", **{name: rule})
+        rule = rule if isinstance(rule, str) else list(rule)
+        object.__setattr__(self, name, rule)
+        own = self.objective_parameters.get(name, rule)
+        if (list(own) if isinstance(own, tuple) else own) != rule:
+            raise UsageError(
+                f"objective.{name}={own} contradicts {name}={rule}, which is for the objective and the "
+                f"metrics: leave one of the two out"
+            )
+
+    @property
+    def conventions(self) -> dict[str, Any]:
+        """How the run's metrics are measured, as `Metric.parse` takes it."""
+        worths = {
+            name: usual if (own := getattr(self, name)) is None else own for name, usual in WORTHS.items()
+        }
+        return {**worths, "empty": self.empty, "ties": self.ties}
+
+    def remarks(self) -> list[str]:
+        """What may not be meant: an objective that learns with other worths than the metrics have."""
+        return [
+            f"the objective learns with {name}={own}, the metrics are measured with {name}={usual}: "
+            f"--{name} {own if isinstance(own, str) else ','.join(map(str, own))} sets both"
+            for name, usual in WORTHS.items()
+            if getattr(self, name) is None and (own := self.objective_parameters.get(name, usual)) != usual
+        ]
+
+    @property
+    def network(self) -> NeuralSettings:
+        """The network of the `neural` table."""
+        from ranking.neural.settings import NeuralSettings
+
+        return NeuralSettings.of(self.neural)
+
+    @property
+    def builtin(self) -> str | None:
+        """The booster's own objective this names ("" for its LambdaMART), or None for one of ours."""
+        prefix, _, name = self.objective.partition(":")
+        return name if prefix == BUILTIN_PREFIX else None
+
+    @property
+    def booster_settings(self) -> dict[str, Any]:
+        """The booster's parameters: the preset's, then what was asked for."""
+        return {**PRESETS[self.preset].booster.get(self.backend, {}), **self.booster}
+
+    @property
+    def queries_a_tree(self) -> float:
+        """The share of the queries each tree learns from; the boosters' own objectives know no such thing."""
+        if self.builtin is not None:
+            return 1.0
+        given = self.query_fraction
+        return float(PRESETS[self.preset].query_fraction if given is None else given)
+
+    @property
+    def objective_settings(self) -> dict[str, Any]:
+        """The objective's parameters: the backend's, the run's gain and discount, what was asked for."""
+        from ranking.objectives import objective_named, parameters_of
+
+        worths = self._worths_among(parameters_of(objective_named(self.objective)))
+        return {**_OBJECTIVE_DEFAULTS.get(self.backend, {}), **worths, **self.objective_parameters}
+
+    def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The gain and discount of the run that are parameters of an objective too."""
+        return {
+            name: value
+            for name in WORTHS
+            if (value := getattr(self, name)) is not None and name in parameters
+        }
+
+    def resolved(self) -> dict[str, Any]:
+        """The run as nested plain data, the form of the TOML file, each objective parameter spelled out."""
+        from ranking.objectives import objective_named, parameters_of
+
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        parameters = plain.pop("objective_parameters")
+        if self.backend == NEURAL:
+            return self._resolved_network(plain)
+        plain.pop(NEURAL)
+        if self.builtin is None:
+            parameters = parameters_of(objective_named(self.objective, self.objective_settings))
+        return plain | {
+            "query_fraction": self.queries_a_tree,
+            "objective": {"name": self.objective, **parameters},
+            "booster": self.booster_settings,
+        }
+
+    def _resolved_network(self, plain: dict[str, Any]) -> dict[str, Any]:
+        loss = self.loss()
+        from ranking.losses import describe
+
+        for unused in ("booster", "preset", "query_fraction", "categorical"):
+            plain.pop(unused)
+        objective = {"name": self.objective, **describe(loss)["parameters"]}
+        return plain | {"objective": objective, NEURAL: self.network.plain()}
+
+    def loss(self) -> Any:
+        """The torch loss that a network is trained on.
+
+        Raises UsageError for an unknown name or parameter, MissingExtraError without torch.
+        """
+        if self.builtin is not None:
+            raise UsageError(f"objective {self.objective} is a booster's own: a network has none")
+        try:
+            from ranking.losses import describe, loss_named
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("--backend neural", "neural") from error
+        worths = self._worths_among(describe(loss_named(self.objective))["parameters"])
+        return loss_named(self.objective, {**worths, **self.objective_parameters})
+
+    @classmethod
+    def load(
+        cls, file: Path | None = None, changes: Mapping[str, Any] | None = None, sets: Sequence[str] = ()
+    ) -> TrainConfig:
+        """Defaults, then the TOML file, then flags (`changes`), then each `--set key=value`."""
+        nested = {} if file is None else _read_toml(file)
+        _merge(nested, changes or {})
+        for text in sets:
+            _apply_set(nested, text)
+        return cls(**_flat(nested))
+
+
+def _features(given: Any) -> list[int | str]:
+    """Feature numbers and names, each once, of a list or of a text with commas between."""
+    if isinstance(given, str):
+        texts = [text.strip() for text in given.split(",")]
+        given = [int(text) if text.isdecimal() else text for text in texts if text]
+    if isinstance(given, int):
+        given = [given]
+    features = list(given or ()) if isinstance(given, list | tuple | None) else [given]
+    for one in features:
+        if isinstance(one, bool) or not (isinstance(one, str) or (isinstance(one, int) and one >= 1)):
+            raise UsageError(
+                f"categorical takes feature numbers (from 1) and names, such as brand,3, got {one!r}"
+            )
+    return list(dict.fromkeys(features))
+
+
+def _refused(name: str, value: Any, choices: Sequence[str]) -> UsageError:
+    return unknown_name(name, str(value), choices)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return _with_none(tomllib.loads(file.read_text()))
+    except OSError as error:
+        raise UsageError(f"cannot read the config file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from error
+
+
+def _with_none(nested: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: the word none stands for it, as in --set."""
+    return {
+        key: _with_none(value) if isinstance(value, dict) else None if value == "none" else value
+        for key, value in nested.items()
+    }
+
+
+def _merge(nested: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Lay flags over the file; naming another objective drops the parameters of the file's."""
+    for key, value in changes.items():
+        if key == "objective" and _objective_name(nested) != value:
+            nested["objective"] = {"name": value}
+        elif key != "objective":
+            nested[key] = value
+
+
+def _objective_name(nested: Mapping[str, Any]) -> Any:
+    objective = nested.get("objective")
+    return objective.get("name") if isinstance(objective, Mapping) else objective
+
+
+def _apply_set(nested: dict[str, Any], text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set takes key=value, such as objective.truncation=20, got {text!r}")
+    table, dot, name = key.partition(".")
+    if dot:
+        if table not in _TABLES:
+            raise unknown_name("table in --set", table, _TABLES)
+        inner = nested.get(table, {})
+        if not isinstance(inner, dict):
+            inner = {"name": inner} if table == "objective" else {}
+        nested[table] = inner | {name: _value(raw)}
+    else:
+        nested[key] = _value(raw)
+
+
+def _value(raw: str) -> Any:
+    """true, false, none, a number, a quoted text, or several with commas; anything else is text as it is."""
+    words = {"true": True, "false": False, "none": None}
+    if raw.lower() in words:
+        return words[raw.lower()]
+    try:
+        value = ast.literal_eval(raw)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return raw
+    # What TOML and the manifest can hold.
+    if isinstance(value, tuple | list):
+        return list(value) if all(isinstance(one, str | int | float) for one in value) else raw
+    return value if isinstance(value, str | int | float) else raw
+
+
+def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments of the nested form; a key that is not one is an error with the nearest."""
+    known = {f.name for f in dataclasses.fields(TrainConfig)} - {"objective_parameters"}
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if key not in known:
+            raise unknown_name("config key", key, known)
+        if key == "objective" and isinstance(value, Mapping):
+            parameters = dict(value)
+            if "name" in parameters:
+                flat["objective"] = parameters.pop("name")
+            flat["objective_parameters"] = parameters
+        else:
+            flat[key] = value
+    for name, example in (("booster", "num_leaves=63"), (NEURAL, "hidden=256,128")):
+        if not isinstance(flat.get(name, {}), Mapping):
+            raise UsageError(f"{name} must be a table of parameters, such as {name}.{example}")
+    return flat

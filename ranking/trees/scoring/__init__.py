@@ -1,0 +1,36 @@
+"""Tree ensembles scored by compiled code of our own, as LightGBM and XGBoost score them, bit for bit.
+
+    columns         thresholds to columns: rows as bytes
+    layout          a forest as the kernels read it
+    kernels         the compiled evaluation
+    contributions   TreeSHAP
+    evaluator       all of it for one forest: score, best, contributions
+
+No booster opens a model here: `ranking.trees.reading` reads it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ranking.trees.backends import BACKENDS
+from ranking.trees.forest import NAN_IS_MISSING, Forest
+from ranking.trees.scoring.evaluator import Evaluator
+
+__all__ = ["Evaluator", "warm_up"]
+
+
+@cache
+def warm_up(kind: str) -> None:
+    """Compile what scores models of a kind, or find it compiled on disk: some 20 seconds the first time."""
+    stump = Forest(
+        feature_count=1, first_split=np.array([0, 1]), first_leaf=np.array([0, 2]),
+        feature=np.zeros(1, np.int32), threshold=np.zeros(1, np.float32),
+        rule=np.full(1, NAN_IS_MISSING, np.uint8), default_left=np.zeros(1, np.bool_),
+        left=np.full(1, -1, np.int32), right=np.full(1, -2, np.int32), sets=[],
+        value=np.array([0, 1], BACKENDS[kind].dtype), split_cover=np.ones(1), leaf_cover=np.ones(2),
+        gain=np.ones(1), rounds=1,
+    )  # fmt: skip
+    Evaluator.of(stump).score(np.zeros((1, 1), np.float32))

@@ -1,0 +1,174 @@
+"""The compiled scan of feature values in JSON, straight into the matrix.
+
+It reads what is well formed and usual: numbers and nulls in arrays of the model's width, or in objects whose
+keys are plain names of the model. For anything else it says no, and the slow way (`decoding`, `candidates`)
+reads the request again and finds the words for what is wrong.
+What it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ranking.compiled.decimals import EXACT, PAD, UInt8, leading_digits, number, word_at
+from ranking.compiled.jit import compiled
+from ranking.compiled.names import Int32, NameTable, find, hash_start, hash_step, is_name
+from ranking.data.arrays import Float32, Int64
+
+_QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58
+_OPEN_LIST, _BACKSLASH, _CLOSE_LIST, _OPEN_MAP, _CLOSE_MAP = 91, 92, 93, 123, 125
+_N, _U, _L = 110, 117, 108
+_NONE, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
+
+
+def scan_rows(pieces: Sequence[Any], names: NameTable) -> Float32 | None:
+    """float32 [pieces, features] of JSON arrays in the model's order, or of objects by name; or None."""
+    if not pieces:
+        return None
+    buffer = _padded(pieces)
+    width = len(names.starts) - 1
+    if buffer[0] == _OPEN_MAP:
+        matrix = np.full((len(pieces), width), np.nan, np.float32)
+        well = _named_rows(buffer, names.text, names.starts, names.slots, matrix)
+    else:
+        matrix = np.empty((len(pieces), width), np.float32)
+        well = _dense_rows(buffer, False, matrix)
+    return matrix if well else None
+
+
+def scan_matrix(piece: Any, rows: int, width: int) -> Float32 | None:
+    """float32 [rows, width] of one JSON array of arrays, or None."""
+    matrix = np.empty((rows, width), np.float32)
+    return matrix if _dense_rows(_padded([piece]), True, matrix) else None
+
+
+def _padded(pieces: Sequence[Any]) -> UInt8:
+    return np.frombuffer(b"".join([*pieces, bytes(PAD)]), np.uint8)
+
+
+@compiled
+def _skip_space(buffer: UInt8, at: Any) -> Any:
+    while buffer[at] == 32 or 9 <= buffer[at] <= 10 or buffer[at] == 13:
+        at += 1
+    return at
+
+
+@compiled
+def _is_digit(byte: Any) -> bool:
+    return (byte >= _ZERO) & (byte <= _NINE)  # type: ignore[no-any-return]
+
+
+@compiled
+def _value(buffer: UInt8, at: Any) -> tuple[Any, float, bool]:
+    """(end, value, all well) of the JSON number or null here.
+
+    JSON is stricter than `number`: a digit on both sides of a point, and no zero before other digits.
+    """
+    if buffer[at] == _N:
+        null = buffer[at + 1] == _U and buffer[at + 2] == _L and buffer[at + 3] == _L
+        return at + 4, np.nan, null
+    first = at + np.int64(buffer[at] == _MINUS)
+    digits = leading_digits(word_at(buffer, first))
+    point = first + np.int64(digits)
+    while digits == _EIGHT and _is_digit(buffer[point]):
+        point += 1
+    end, value, state = number(buffer, at)
+    strict = (
+        (digits > _NONE)
+        & ((buffer[first] != _ZERO) | (digits == _ONE))
+        & ((buffer[point] != _DOT) | _is_digit(buffer[point + 1]))
+    )
+    return end, value, strict & (state == EXACT)
+
+
+@compiled
+def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
+    """Whether the buffer held arrays of numbers for the whole matrix: on end, or `nested` in one array."""
+    rows, width = matrix.shape
+    at: Any = np.int64(0)
+    if nested:
+        at = _skip_space(buffer, at)
+        if buffer[at] != _OPEN_LIST:
+            return False
+        at += 1
+    for row in range(rows):
+        at = _skip_space(buffer, at)
+        if buffer[at] != _OPEN_LIST:
+            return False
+        at += 1
+        for column in range(width):
+            at, value, well = _value(buffer, _skip_space(buffer, at))
+            if not well:
+                return False
+            matrix[row, column] = value
+            at = _skip_space(buffer, at)
+            if buffer[at] != (_COMMA if column + 1 < width else _CLOSE_LIST):
+                return False
+            at += 1
+        if nested:
+            at = _skip_space(buffer, at)
+            if buffer[at] != (_COMMA if row + 1 < rows else _CLOSE_LIST):
+                return False
+            at += 1
+    return bool(_skip_space(buffer, at) == len(buffer) - PAD)
+
+
+@compiled
+def _name(buffer: UInt8, at: Any, text: UInt8, starts: Int64, slots: Int32, guess: Any) -> tuple[Any, Any]:
+    """(place after the closing quote, column or -1) of the name whose opening quote is before `at`."""
+    if guess >= 0:
+        end = at + starts[guess + 1] - starts[guess]
+        if (
+            end <= len(buffer) - PAD
+            and buffer[end] == _QUOTE
+            and is_name(buffer, at, end - at, text, starts, guess)
+        ):
+            return end + 1, guess
+    state: Any = hash_start()
+    end = at
+    while buffer[end] != _QUOTE:
+        if buffer[end] < 32 or buffer[end] == _BACKSLASH:
+            return at, np.int64(-1)
+        state = hash_step(state, buffer[end])
+        end += 1
+    return end + 1, find(buffer, at, end - at, state, text, starts, slots)
+
+
+@compiled
+def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix: Float32) -> bool:
+    """Whether the buffer held objects of known names for the whole matrix; what is absent there stays."""
+    rows, width = matrix.shape
+    # Callers name the same features in the same order for every candidate: look there first.
+    before = np.full(width, -1, np.int64)
+    at: Any = np.int64(0)
+    for row in range(rows):
+        at = _skip_space(buffer, at)
+        if buffer[at] != _OPEN_MAP:
+            return False
+        at = _skip_space(buffer, at + 1)
+        place = 0
+        while buffer[at] != _CLOSE_MAP:
+            if place > 0:
+                if buffer[at] != _COMMA:
+                    return False
+                at = _skip_space(buffer, at + 1)
+            if place == width or buffer[at] != _QUOTE:
+                return False
+            at, column = _name(buffer, at + 1, text, starts, slots, before[place])
+            if column < 0:
+                return False
+            before[place] = column
+            at = _skip_space(buffer, at)
+            if buffer[at] != _COLON:
+                return False
+            at, value, well = _value(buffer, _skip_space(buffer, at + 1))
+            if not well:
+                return False
+            matrix[row, column] = value
+            at = _skip_space(buffer, at)
+            place += 1
+        at += 1
+    return bool(_skip_space(buffer, at) == len(buffer) - PAD)

@@ -1,0 +1,56 @@
+"""Presets: what each sets, and that what was asked for by name lies above it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ranking.errors import UsageError
+from ranking.training.config import TrainConfig
+from ranking.training.presets import PRESETS
+from ranking.training.run import fit
+from ranking.trees.backends import BACKENDS
+from ranking.trees.boosting import stateful
+from tests.ranking.training.runs import lists
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains(backend: str, preset: str) -> None:
+    """With parameters its booster knows, and gives another model than the others."""
+    config = TrainConfig(backend=backend, preset=preset, rounds=5, early_stopping=0, threads=1)
+    assert fit(config, lists(), None).rounds == 5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_standard_run_can_be_resumed(backend: str) -> None:
+    assert stateful(backend, TrainConfig(backend=backend).booster_settings) is None
+    assert stateful(backend, TrainConfig(backend=backend, preset="fast").booster_settings) is not None
+
+
+def test_what_is_given_by_name_lies_above_the_preset() -> None:
+    given = TrainConfig.load(
+        changes={"preset": "fast"}, sets=["booster.max_bin=31", "query_fraction=0.9", "booster.num_leaves=5"]
+    )
+    assert given.booster_settings["max_bin"] == 31
+    assert given.booster_settings["feature_fraction"] == 0.3
+    assert given.booster_settings["num_leaves"] == 5
+    assert given.queries_a_tree == 0.9
+
+
+def test_plain_draws_nothing() -> None:
+    plain = TrainConfig(preset="plain")
+    assert plain.booster_settings == {}
+    assert plain.queries_a_tree == 1.0
+
+
+def test_the_boosters_own_objectives_see_all_queries() -> None:
+    assert TrainConfig(objective="builtin").queries_a_tree == 1.0
+    assert TrainConfig().queries_a_tree == PRESETS["standard"].query_fraction
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, "many"])
+def test_a_share_lies_between_none_and_all(share: object) -> None:
+    with pytest.raises(UsageError, match="query_fraction must be above 0 and at most 1"):
+        TrainConfig(query_fraction=share)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(UsageError, match="unknown preset 'quick'"):
+        TrainConfig(preset="quick")
