@@ -1,6 +1,7 @@
 """How our code meets the compiler.
 
-jit       the one `compiled` decorator, where machine code is kept, and what is compiled before it is needed
+jit       the one `compiled` decorator, and where machine code is kept
+warming   what is compiled before it is needed
 decimals  numbers in text, bit for bit as Python reads them
 names     a table of names that compiled code searches
 own_code  functions from a user's own file

@@ -25,13 +25,13 @@ def open_model(kind: str, content: bytes, *, feature_names: tuple[str, ...], mis
     return _opener(kind)(kind, content, feature_names, missing)
 
 
-def warm_up(kind: str) -> None:
-    """Compile what scores models of a kind, or find it compiled on disk."""
+def warm_up(kind: str, *, contributions: bool = False) -> None:
+    """Compile what scores (and explains) models of a kind, or find it compiled on disk."""
     if kind in (*BACKENDS, "ensemble"):
         from ranking.trees.scoring import warm_up as compile_scorer
 
         for tree in BACKENDS if kind == "ensemble" else (kind,):
-            compile_scorer(tree)
+            compile_scorer(tree, contributions=contributions)
 
 
 # Here and not above: this room is opened by every command, compiled code only by those that score.

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ranking.compiled.own_code import is_file_name
+from ranking.compiled.warming import warm_up as compile_pieces
+from ranking.compiled.warming import warms
 from ranking.data.dataset import RankingDataset
 from ranking.errors import UsageError, unknown_name
 from ranking.objectives.custom import OwnObjective
@@ -96,17 +98,24 @@ def warm_up(objective: Any) -> None:
     """
     if isinstance(objective, Gumbel):
         return warm_up(objective.objective)
-    if not isinstance(objective, Pairwise):
-        return None
+    if isinstance(objective, OwnObjective):
+        _run(objective)
+    elif isinstance(objective, Pairwise):
+        # The loop is the same for all of them, and does not ask for positions here.
+        compile_pieces(f"objectives {objective.working_type()}")
+    return None
+
+
+def _run(objective: Pairwise) -> None:
     pair = RankingDataset(
         features=np.zeros((2, 1), np.float32), labels=np.array([1, 0], np.float32), offsets=np.array([0, 2]),
         query_ids=["q"],
     )  # fmt: skip
-    # The loop is the same for all but users' own, and does not ask for positions here.
-    own = isinstance(objective, OwnObjective)
-    runs = objective if own else RankNet(precision=objective.working_type())
-    runs.prepare(pair)(np.zeros(2))
-    return None
+    objective.prepare(pair)(np.zeros(2))
+
+
+warms("objectives float32", lambda: _run(RankNet(precision="float32")))
+warms("objectives float64", lambda: _run(RankNet(precision="float64")))
 
 
 def _by_name(name: str) -> Any:

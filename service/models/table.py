@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ranking.compiled.names import NameTable, name_table
+from ranking.compiled.warming import warm_up as compile_pieces
 from ranking.data.arrays import Float32
+from ranking.models.kinds import warm_up
 from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
-from service.wire.bounds import elements, shape_of
-from service.wire.scan import scan_rows
 
 if TYPE_CHECKING:
     from ranking.models.ranker import Ranker
@@ -79,15 +79,12 @@ def _ranges(found: Any, width: int) -> tuple[Float32, Float32]:
 
 def warmed(ranker: Ranker) -> Ranker:
     """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
+    compile_pieces("scanning of requests", "bounds of requests")
+    warm_up(ranker.kind, contributions=ranker.explains)
     row = np.zeros((1, ranker.feature_count), np.float32)
     ranker.score(row)
     if ranker.explains:
         ranker.contributions(row)
-    names = name_table(("a",))
-    scan_rows([b"[0]"], names)
-    scan_rows([b'{"a": 0}'], names)
-    elements(b"[]")
-    shape_of(b"{}")
     return ranker
 
 

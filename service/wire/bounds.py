@@ -15,6 +15,7 @@ import numpy as np
 
 from ranking.compiled.decimals import UInt8
 from ranking.compiled.jit import compiled
+from ranking.compiled.warming import warms
 from ranking.data.arrays import Int64
 from service.errors import ApiError, invalid
 
@@ -175,3 +176,11 @@ def _shape(buffer: UInt8) -> tuple[int, int, int]:
             most = max(most, commas + 1)
         at += 1
     return members + 1, most, most_objects
+
+
+def _count_each_way() -> None:
+    elements(b"[]")
+    shape_of(b"{}")
+
+
+warms("bounds of requests", _count_each_way)

@@ -15,7 +15,8 @@ import numpy as np
 
 from ranking.compiled.decimals import EXACT, PAD, UInt8, leading_digits, number, word_at
 from ranking.compiled.jit import compiled
-from ranking.compiled.names import Int32, NameTable, find, hash_start, hash_step, is_name
+from ranking.compiled.names import Int32, NameTable, find, hash_start, hash_step, is_name, name_table
+from ranking.compiled.warming import warms
 from ranking.data.arrays import Float32, Int64
 
 _QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58
@@ -172,3 +173,13 @@ def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix:
             place += 1
         at += 1
     return bool(_skip_space(buffer, at) == len(buffer) - PAD)
+
+
+def _scan_each_form() -> None:
+    names = name_table(("a",))
+    scan_rows([b"[0]"], names)
+    scan_rows([b'{"a": 0}'], names)
+    scan_matrix(b"[[0]]", 1, 1)
+
+
+warms("scanning of requests", _scan_each_form)

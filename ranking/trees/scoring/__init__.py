@@ -11,10 +11,10 @@ No booster opens a model here: `ranking.trees.reading` reads it.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
+from ranking.compiled.warming import warm_up as compile_pieces
+from ranking.compiled.warming import warms
 from ranking.trees.backends import BACKENDS
 from ranking.trees.forest import NAN_IS_MISSING, Forest
 from ranking.trees.scoring.evaluator import Evaluator
@@ -22,9 +22,12 @@ from ranking.trees.scoring.evaluator import Evaluator
 __all__ = ["Evaluator", "warm_up"]
 
 
-@cache
-def warm_up(kind: str) -> None:
-    """Compile what scores models of a kind, or find it compiled on disk: some 20 seconds the first time."""
+def warm_up(kind: str, *, contributions: bool = False) -> None:
+    """Compile what scores (and explains) models of a kind, or find it on disk: some 20 seconds at first."""
+    compile_pieces(f"scoring {kind}", *([f"contributions {kind}"] if contributions else []))
+
+
+def _stump(kind: str) -> Evaluator:
     stump = Forest(
         feature_count=1, first_split=np.array([0, 1]), first_leaf=np.array([0, 2]),
         feature=np.zeros(1, np.int32), threshold=np.zeros(1, np.float32),
@@ -33,4 +36,14 @@ def warm_up(kind: str) -> None:
         value=np.array([0, 1], BACKENDS[kind].dtype), split_cover=np.ones(1), leaf_cover=np.ones(2),
         gain=np.ones(1), rounds=1,
     )  # fmt: skip
-    Evaluator.of(stump).score(np.zeros((1, 1), np.float32))
+    return Evaluator.of(stump)
+
+
+def _register(kind: str) -> None:
+    row = np.zeros((1, 1), np.float32)
+    warms(f"scoring {kind}", lambda: _stump(kind).score(row))
+    warms(f"contributions {kind}", lambda: _stump(kind).contributions(row))
+
+
+for _kind in BACKENDS:
+    _register(_kind)
