@@ -16,7 +16,7 @@ from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.losses.weights import is_separable, swap_weights
 from ranking.metrics import gain
 from ranking.objectives import Hinge, LambdaRank, Pairwise, RankNet, SquaredHinge
-from ranking.objectives.kernel import SCORE_GAP_FLOOR
+from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
 
 
 @dataclass(frozen=True)

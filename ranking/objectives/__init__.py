@@ -10,7 +10,7 @@ custom        a formula or a weight from a user's own file: `FILE.py`
 registry      every objective by its name
 protocol      what a booster needs of one
 arguments     what is checked of their arguments
-kernel        the compiled pass over pairs
+kernel        the compiled pass over pairs: order and ties, weights, formulas
 doctor        examines one and certifies it
 propensity    how likely each position was seen, from clicks
 

@@ -31,12 +31,26 @@ import numpy as np
 
 from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
+from ranking.objectives.kernel.layout import (
+    CURVATURE,
+    DISTANCE,
+    LABEL,
+    LAMBDA,
+    LOGISTIC,
+    ROOT_WEIGHT,
+    ROWS,
+    SCORE,
+    SCORE_GAP_FLOOR,
+    TIES_AVERAGE,
+    WIDTH,
+    WORTH,
+    Rule,
+)
 from ranking.objectives.lambdarank import LambdaRank
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.kernel import Rule
 
 _PARTS = ("loss", "gradient", "hessian", "weight")
 
@@ -80,8 +94,6 @@ class OwnObjective(LambdaRank):
             )
 
     def rule(self) -> Rule:
-        from ranking.objectives.kernel import DISTANCE, LOGISTIC
-
         return self._rule(LOGISTIC, DISTANCE, self.sigma)
 
     def working_type(self) -> Literal["float32", "float64"]:
@@ -124,23 +136,9 @@ def _loop(parts: dict[str, Any]) -> Callable[..., float]:
 
     from numba import njit
 
-    from ranking.objectives.kernel import (
-        CURVATURE,
-        LABEL,
-        LAMBDA,
-        ROOT_WEIGHT,
-        ROWS,
-        SCORE,
-        SCORE_GAP_FLOOR,
-        TIES_AVERAGE,
-        WIDTH,
-        WORTH,
-        alike_ends,
-        average_alike,
-        lambda_scale,
-        load_query,
-        share_weights,
-    )  # fmt: skip
+    from ranking.objectives.kernel.formulas import lambda_scale
+    from ranking.objectives.kernel.order import alike_ends, average_alike, share_weights
+    from ranking.objectives.kernel.visit import load_query
 
     @njit(nogil=True)
     def logistic(d: float) -> float:

@@ -22,12 +22,20 @@ from ranking.metrics import discounts, gain
 from ranking.metrics.conventions import Rule as Worths
 from ranking.metrics.conventions import relevance, stop_probabilities
 from ranking.objectives.arguments import check_at_least, check_choice
+from ranking.objectives.kernel.layout import (
+    CASCADE,
+    DISTANCE,
+    FIRST_RELEVANT,
+    LOGISTIC,
+    PRECISION_AVERAGE,
+    RANKED,
+    Rule,
+)
 from ranking.objectives.pairwise import Logistic
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.kernel import Rule
 
 METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision")
 
@@ -76,13 +84,11 @@ class LambdaRank(Logistic):
         return ("lightgbm", "exact")
 
     def rule(self) -> Rule:
-        from ranking.objectives import kernel
-
         kind = {
-            "map": kernel.PRECISION_AVERAGE, "mrr": kernel.FIRST_RELEVANT, "err": kernel.CASCADE
-        }.get(self.metric, kernel.RANKED)  # fmt: skip
+            "map": PRECISION_AVERAGE, "mrr": FIRST_RELEVANT, "err": CASCADE
+        }.get(self.metric, RANKED)  # fmt: skip
         others = {} if self._cutoff() is None else {"cutoff": self._cutoff()}
-        return self._rule(kernel.LOGISTIC, kind, self.sigma, **others)
+        return self._rule(LOGISTIC, kind, self.sigma, **others)
 
     def _cutoff(self) -> int | None:
         """The last rank that is worth something, or None for all."""
@@ -227,8 +233,6 @@ class NDCGLoss2(LambdaRank):
         return 0.0, 1.0
 
     def rule(self) -> Rule:
-        from ranking.objectives.kernel import DISTANCE, LOGISTIC
-
         ranked, near = self.factors()
         return self._rule(LOGISTIC, DISTANCE, self.sigma, ranked=ranked, near=near)
 

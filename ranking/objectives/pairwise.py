@@ -38,11 +38,20 @@ from ranking.objectives.arguments import (
     check_scores,
     check_switches,
 )
+from ranking.objectives.kernel.layout import (
+    HINGE,
+    LOGISTIC,
+    SQUARED_HINGE,
+    TIES_AVERAGE,
+    TIES_FILE,
+    UNIFORM,
+    Lists,
+    Rule,
+)
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64, Int64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.kernel import Lists, Rule
 
 Gradients = Callable[[Any], "tuple[Any, Any]"]
 """Scores [documents] to (gradient, hessian) [documents], of one round after the other."""
@@ -92,14 +101,13 @@ class Pairwise:
 
     def visit(self) -> Callable[..., float]:
         """The compiled loop: `kernel.visit_pairs`, or one of the same signature."""
-        from ranking.objectives.kernel import visit_pairs
+        # Here and not above: Numba is opened by what computes, not by what asks for names.
+        from ranking.objectives.kernel.visit import visit_pairs
 
         return visit_pairs
 
     def lists(self, dataset: RankingDataset) -> Lists:
         """What the kernel needs of this data set: nothing here changes between rounds."""
-        from ranking.objectives.kernel import Lists
-
         weights, document_weights = dataset.query_weights, dataset.document_weights
         if document_weights is not None and weights is not None:
             # Their mean is the query's weight; what is left inside the query only shares it out.
@@ -205,8 +213,6 @@ class Pairwise:
         return gradient, hessian, float(loss)
 
     def _rule(self, formula: int, kind: int, shape: float, **others: Any) -> Rule:
-        from ranking.objectives.kernel import TIES_AVERAGE, TIES_FILE, Rule
-
         everything = np.iinfo(np.int64).max
         numbers: dict[str, Any] = {
             "cutoff": everything, "ranked": 0.0, "near": 0.0, "ties_as_half": False, **others
@@ -250,8 +256,6 @@ class Hinge(Pairwise):
         check_positive(margin=self.margin)
 
     def rule(self) -> Rule:
-        from ranking.objectives.kernel import HINGE, UNIFORM
-
         return self._rule(HINGE, UNIFORM, self.margin)
 
 
@@ -270,8 +274,6 @@ class SquaredHinge(Hinge):
     source: ClassVar[str] = "Chapelle, Keerthi 2010 (RankSVM in the primal)"
 
     def rule(self) -> Rule:
-        from ranking.objectives.kernel import SQUARED_HINGE, UNIFORM
-
         return self._rule(SQUARED_HINGE, UNIFORM, self.margin)
 
 
@@ -311,8 +313,6 @@ class RankNet(Logistic):
         check_switches(ties_as_half=self.ties_as_half)
 
     def rule(self) -> Rule:
-        from ranking.objectives.kernel import LOGISTIC, UNIFORM
-
         return self._rule(LOGISTIC, UNIFORM, self.sigma, ties_as_half=self.ties_as_half)
 
 
