@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranking.errors import UsageError
-from service.answers.experiments import Interleaving, Split, team_draft
+from service.answers.experiments import Interleaving, Split, sampled, team_draft
 from service.models.table import Model
 from service.observers.shadow import agreement
 from tests.service.conftest import Client, Linear, OpenClient
@@ -32,6 +32,15 @@ def test_a_split_is_sticky_and_keeps_its_shares() -> None:
     chosen = {f"user-{i}": split.choose(f"user-{i}") for i in range(4000)}
     assert all(Split({"m@1": 90, "m@2": 10}).choose(unit) == found for unit, found in chosen.items())
     assert abs(Counter(chosen.values())["m@2"] / 4000 - 0.1) < 3 * (0.09 / 4000) ** 0.5
+
+
+def test_samples_of_different_purposes_are_independent() -> None:
+    """Each a share of all, and both their product; 3 standard errors."""
+    units = [f"user-{i}" for i in range(4000)]
+    journal, shadow = ({u for u in units if sampled(purpose, u, 0.3)} for purpose in ("journal", "shadow"))
+    for found, share in ((journal, 0.3), (shadow, 0.3), (journal & shadow, 0.09)):
+        assert abs(len(found) / 4000 - share) < 3 * (share * (1 - share) / 4000) ** 0.5
+    assert journal == {u for u in units if sampled("journal", u, 0.3)}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,25 @@ def test_a_rate_is_kept_and_says_when_to_come_again(monkeypatch: pytest.MonkeyPa
     buckets.take("a")
     with pytest.raises(ApiError):
         buckets.take("a")
+    now[0] += 3600
+    buckets.take("a")
+    buckets.take("a")
+    with pytest.raises(ApiError):
+        buckets.take("a")
+
+
+def test_callers_are_forgotten_beyond_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one not seen for longest first: memory is bounded, whoever calls."""
+    monkeypatch.setattr("service.edge.access.KEPT_BUCKETS", 3)
+    monkeypatch.setattr("service.edge.access.time.monotonic", lambda: 100.0)
+    buckets = Buckets(rate=0.5, burst=1)
+    for caller in ("a", "b", "c"):
+        buckets.take(caller)
+    for caller in ("a", "d", "a", "c"):
+        with nullcontext() if caller == "d" else pytest.raises(ApiError):
+            buckets.take(caller)
+    buckets.take("b")
+    assert len(buckets._held) == 3
 
 
 def test_a_rate_limits_requests(open_client: OpenClient) -> None:

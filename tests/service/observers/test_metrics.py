@@ -33,6 +33,20 @@ def test_the_stability_index_is_that_of_the_shares() -> None:
     assert dict(other.indices())["bm25"] == pytest.approx(expected)
 
 
+def test_the_index_follows_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts halve at the limit: worked by hand, 1000 rows of old and 1000 of new weigh 1 : 2."""
+    monkeypatch.setattr(Drift, "HALVED_AT", 1000)
+    drift = Drift(Model("m", "1", Linear(missing="nan"), {"feature_profile": PROFILE}))
+    rows = np.full((1000, 3), np.nan, np.float32)
+    rows[:, 0] = -1
+    drift.add(rows)
+    rows[:, 0] = 2
+    drift.add(rows)
+    low, middle, high = 500 / 1500, 5e-5, 1000 / 1500
+    shares = ((low, 0.5), (middle, 0.3), (high, 0.2))
+    assert dict(drift.indices())["bm25"] == pytest.approx(sum((p - q) * np.log(p / q) for p, q in shares))
+
+
 @pytest.mark.parametrize(
     "profile", [None, [], [{}] * 3, [{"edges": [1], "shares": [1], "missing": 0}] * 3, "x"]
 )
