@@ -15,18 +15,9 @@ import numpy as np
 import pytest
 
 from ranking.data.store import Table, build_store
-from tests.service.server.test_run import running
+from tests.service.server.processes import running
+from tests.service.server.program import SERVER
 
-SERVER = """
-from unittest import mock
-from service.server import run as server
-from service.app import create_app
-from service.settings import Settings
-from tests.service.conftest import Linear
-
-with mock.patch.object(server, "create_app", lambda settings: create_app(settings, Linear())):
-    server.serve(Settings(port=0))
-"""
 FEATURES = [[0.1, 0, 0], [0.7, 0, 0], [0.4, 0, 0]]
 DOCUMENTS = [{"features": row} for row in FEATURES]
 TEXTS = [json.dumps(document) for document in DOCUMENTS]

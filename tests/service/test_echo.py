@@ -14,7 +14,7 @@ from ranking.data.store import Table, build_store
 from service import echo
 from service.echo import LONGEST, cut, nearest, shown
 from tests.service.conftest import Client, Linear, OpenClient
-from tests.service.routes.test_features import ADMIN, KEYS
+from tests.service.keys import ADMIN, KEYS
 
 MEGA = "x" * 1_000_000
 LONG = "y" * 60_000

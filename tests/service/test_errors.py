@@ -17,18 +17,9 @@ from ranking.data.arrays import Float32
 from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import Client, Linear, OpenClient
+from tests.service.replies import assert_shape
 
 A = {"id": "a", "features": [1, 2, 3]}
-
-
-def assert_shape(reply: httpx.Response) -> dict[str, Any]:
-    """The four keys of every error, as texts; returns the body."""
-    body: dict[str, Any] = reply.json()
-    assert reply.headers["content-type"] == "application/json"
-    for key in ("error", "message", "detail", "request_id"):
-        assert isinstance(body[key], str)
-        assert body[key]
-    return body
 
 
 def test_the_check_of_the_shape_can_fail() -> None:

@@ -15,83 +15,14 @@ from ranking.losses import LOSSES, PerturbedLoss, SmoothedMetric, describe, loss
 from ranking.objectives import (
     OBJECTIVES,
     XENDCG,
-    Focal,
     Gumbel,
     Hinge,
-    LambdaRank,
-    NDCGLoss2,
-    NDCGLoss2PlusPlus,
-    QualityFocal,
-    RankNet,
-    Softmax,
-    SquaredHinge,
     SVMHinge,
     UnbiasedLambdaRank,
-    objective_named,
 )
 from tests.lists import random_lists
-
-THETA = [1 / (1 + i) for i in range(9)]
-
-VARIANTS: dict[str, Any] = {
-    **OBJECTIVES,
-    "unbiased_lambdarank": UnbiasedLambdaRank(positions="rows", propensities=THETA),
-    **{
-        f"unbiased_lambdarank, {metric}, top {top}": UnbiasedLambdaRank(
-            metric=metric, truncation=top, positions="rows", propensities=THETA
-        )
-        for metric in ("dcg", "map", "mrr", "err", "precision")
-        for top in (3, 30)
-    },
-    "unbiased_lambdarank, map, by label gaps": UnbiasedLambdaRank(
-        metric="map", label_gap=1.5, positions="rows", propensities=THETA
-    ),
-    "unbiased_lambdarank, err at 4, file ties": UnbiasedLambdaRank(
-        metric="err", truncation=4, truncation_rule="exact", ties="file", positions="rows", propensities=THETA
-    ),
-    "gumbel:lambdarank": objective_named("gumbel:lambdarank", {"draws": 3}),
-    "gumbel:softmax": objective_named("gumbel:softmax", {"strength": 1.0}),
-    "squared hinge, truncated": SquaredHinge(margin=0.7, truncation=3, score_normalization=True),
-    "ranknet, ties as half": RankNet(ties_as_half=True),
-    "ranknet, ties as half, top 3, normalised": RankNet(
-        ties_as_half=True, truncation=3, score_normalization=True, lambda_normalization=True
-    ),
-    "ranknet, by label gaps": RankNet(label_gap=1.5),
-    "lambdarank, exact at 3": LambdaRank(truncation=3, truncation_rule="exact"),
-    "lambdarank, map at 3, file ties": LambdaRank(
-        metric="map", truncation=3, truncation_rule="exact", ties="file"
-    ),
-    "lambdarank, map, top 2": LambdaRank(metric="map", truncation=2),
-    "lambdarank, mrr at 2": LambdaRank(metric="mrr", truncation=2, truncation_rule="exact"),
-    "lambdarank, err at 4": LambdaRank(metric="err", truncation=4, truncation_rule="exact"),
-    "lambdarank, tables": LambdaRank(gain=[0, 1, 3, 9], discount=[1, 0.7, 0.2], truncation=5),
-    "ndcg_loss2, sound at 3": NDCGLoss2(truncation=3, truncation_rule="lambdaloss"),
-    "ndcg_loss2pp, all pairs": NDCGLoss2PlusPlus(truncation=None, mu=2.0, score_normalization=False),
-    "softmax of labels": Softmax(target="softmax"),
-    "softmax, exponential": Softmax(gain="exponential"),
-    "focal, sharp": Focal(gamma=0.5, alpha=0.6, relevant_from=2.0),
-    "quality_focal, 1.5": QualityFocal(beta=1.5),
-    "hinge, truncated": Hinge(margin=0.7, truncation=2),
-    "ranknet, truncated, normalised": RankNet(
-        sigma=2.0, truncation=3, score_normalization=True, lambda_normalization=True
-    ),
-    "lambdarank, plain": LambdaRank(score_normalization=False, lambda_normalization=False, truncation=None),
-    "lambdarank, linear, top 3, file ties": LambdaRank(gain="linear", truncation=3, ties="file"),
-}
-
-
-def padded(dataset: Any, scores: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Scores, labels and mask [queries, longest]; padding holds values that would show if it counted."""
-    shape = (dataset.query_count, int(dataset.sizes.max()) + 2)
-    s, y, where = (
-        torch.full(shape, 1e9, dtype=torch.float64),
-        torch.full(shape, 99.0),
-        torch.zeros(shape, dtype=torch.bool),
-    )
-    for q, (a, b) in enumerate(zip(dataset.offsets, dataset.offsets[1:], strict=False)):
-        s[q, : b - a], y[q, : b - a] = torch.from_numpy(scores[a:b]), torch.from_numpy(dataset.labels[a:b])
-        where[q, : b - a] = True
-    return s, y, where
+from tests.ranking.losses.padding import padded
+from tests.ranking.objectives.variants import VARIANTS
 
 
 def extras(objective: Any, dataset: Any) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from ranking.losses import NeuralNDCG, SmoothedMetric
 from ranking.losses.neural_sort import sort_matrix
 from ranking.metrics import Metric
 from tests.lists import random_lists
-from tests.ranking.losses.test_losses import padded
+from tests.ranking.losses.padding import padded
 
 
 def test_two_documents_by_hand() -> None:

@@ -14,54 +14,17 @@ from hypothesis import strategies as st
 
 from ranking.errors import DataError, UsageError
 from ranking.objectives import (
-    OBJECTIVES,
-    Focal,
     Hinge,
     LambdaRank,
-    NDCGLoss2,
-    NDCGLoss2PlusPlus,
     Pairwise,
-    QualityFocal,
     RankNet,
-    Softmax,
-    SquaredHinge,
     UnbiasedLambdaRank,
     objective_named,
 )
 from ranking.objectives.lambdarank import METRICS
 from tests.lists import one_list, permuted_within, random_lists
+from tests.ranking.objectives.variants import VARIANTS
 
-SHOWN_IN_ORDER = {"positions": "rows", "propensities": [1 / (1 + i) for i in range(40)]}
-
-VARIANTS: dict[str, Any] = {
-    **{name: o for name, o in OBJECTIVES.items() if not o.needs_positions},
-    "unbiased_lambdarank": objective_named("unbiased_lambdarank", SHOWN_IN_ORDER),
-    "gumbel": objective_named("gumbel:lambdarank", {"draws": 2}),
-    "gumbel of a pointwise one": objective_named("gumbel:focal"),
-    "squared hinge, normalised": SquaredHinge(margin=0.5, score_normalization=True),
-    "ranknet, ties as half": RankNet(ties_as_half=True),
-    "ranknet, ties as half, top 3, normalised": RankNet(
-        ties_as_half=True, truncation=3, score_normalization=True, lambda_normalization=True
-    ),
-    "ranknet, by label gaps": RankNet(label_gap=1.5),
-    "lambdarank, exact at 3": LambdaRank(truncation=3, truncation_rule="exact"),
-    "lambdarank, map at 3, file ties": LambdaRank(
-        metric="map", truncation=3, truncation_rule="exact", ties="file"
-    ),
-    "lambdarank, mrr at 2": LambdaRank(metric="mrr", truncation=2, truncation_rule="exact"),
-    "lambdarank, err at 4": LambdaRank(metric="err", truncation=4, truncation_rule="exact"),
-    "lambdarank, tables": LambdaRank(gain=[0, 1, 3, 9, 20], discount=[1, 0.7, 0.2], truncation=5),
-    "ndcg_loss2, sound at 3": NDCGLoss2(truncation=3, truncation_rule="lambdaloss"),
-    "ndcg_loss2pp, all pairs": NDCGLoss2PlusPlus(truncation=None, mu=2.0, score_normalization=False),
-    "softmax of labels": Softmax(target="softmax"),
-    "focal, sharp": Focal(gamma=0.5, alpha=0.6),
-    "quality_focal, 1.5": QualityFocal(beta=1.5),
-    "hinge, wide margin, truncated": Hinge(margin=2.5, truncation=2),
-    "ranknet, steep, normalised": RankNet(sigma=3.0, score_normalization=True, lambda_normalization=True),
-    "ranknet, truncated, file ties": RankNet(truncation=3, ties="file"),
-    "lambdarank, plain": LambdaRank(score_normalization=False, lambda_normalization=False, truncation=None),
-    "lambdarank, linear gain, top 2": LambdaRank(gain="linear", discount="reciprocal", truncation=2),
-}
 PAIRED = {name: o for name, o in VARIANTS.items() if isinstance(o, Pairwise)}
 LISTED = {name: o for name, o in VARIANTS.items() if o.shift_invariant}
 everything = pytest.mark.parametrize("objective", VARIANTS.values(), ids=VARIANTS.keys())
@@ -313,10 +276,10 @@ def test_four_callers_at_once_get_what_one_gets(name: str, threads: int, many_li
     assert (run(rounds[-1])[1] == theirs[1]).all()
 
 
-@pytest.mark.parametrize("name", ["xendcg", "gumbel", "gumbel of xendcg"])
+@pytest.mark.parametrize("name", ["xendcg", "gumbel:lambdarank", "gumbel:xendcg"])
 def test_four_callers_at_once_draw_each_round_once(name: str, many_lists: Any) -> None:
     """At the same scores, 16 calls give the gradients of 16 rounds, whoever gets which."""
-    objective = {**VARIANTS, "gumbel of xendcg": objective_named("gumbel:xendcg")}[name]
+    objective = objective_named(name)
     scores, serial, shared = scores_for(many_lists), *(objective.prepare(many_lists) for _ in range(2))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(shared, [scores] * 16))

@@ -15,7 +15,7 @@ from service.edge.room import Room
 from service.errors import ApiError
 from service.settings import Settings
 from tests.service.conftest import Linear
-from tests.service.test_errors import assert_shape
+from tests.service.replies import assert_shape
 
 
 async def hold(room: Room, size: int, seconds: float, order: list[int]) -> None:

@@ -24,7 +24,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests.ranking.models.small import changed_manifest
 from tests.service.conftest import Client, OpenClient
-from tests.service.routes.test_rank import columnar, dense, matrix, named
+from tests.service.forms import columnar, dense, matrix, named
 
 NAMES = ("bm25", "ctr", "price")
 FACTS = {"metrics": {"valid": {"ndcg@10": 0.5}}, "conventions": {"ties": "average"}}

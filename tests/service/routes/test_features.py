@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ import pytest
 
 from ranking.data.store import Table, build_store
 from tests.service.conftest import Client, Linear, OpenClient
-
-ADMIN = {"x-api-key": "ak"}
-KEYS = f"ops admin {hashlib.sha256(b'ak').hexdigest()}"
+from tests.service.keys import ADMIN, KEYS
 
 
 @pytest.fixture

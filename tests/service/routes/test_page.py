@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.service.conftest import Client
-from tests.service.server.test_run import running
-from tests.service.test_clients import SERVER
+from tests.service.server.processes import running
+from tests.service.server.program import SERVER
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

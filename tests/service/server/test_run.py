@@ -12,8 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -22,8 +21,7 @@ import pytest
 from ranking.errors import UsageError
 from service.server.run import serve
 from service.settings import Settings
-
-ROOT = Path(__file__).parents[3]
+from tests.service.server.processes import ROOT, running, started
 
 # A server whose ranker takes half a second, so that a request is under way when the signal comes.
 SLOW_SERVER = """
@@ -44,40 +42,6 @@ with mock.patch.object(server, "create_app", lambda settings: create_app(setting
     server.serve(Settings(port=0))
 print("ended")
 """
-
-
-@contextmanager
-def running(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """(process, URL) of a server that said it is ready; killed at the end if it still runs."""
-    with started(*command, **variables) as (process, said):
-        yield process, said[-1].split()[2]
-
-
-@contextmanager
-def started(*command: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """The same, with what it said up to the line that it is ready."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if line.startswith("serving on http://"):
-                yield process, lines
-                break
-        else:
-            raise AssertionError("".join(lines))
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def body(first: float) -> dict[str, object]:

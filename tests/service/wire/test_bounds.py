@@ -22,9 +22,9 @@ from service.edge import room
 from service.routes import features as feature_routes
 from service.wire import bounds, decoding, dialects, rows
 from service.wire.bounds import elements, head, parts, shape_of
+from tests.service.bodies import bodies
 from tests.service.conftest import Client, Linear, OpenClient
-from tests.service.test_errors import assert_shape
-from tests.service.test_fuzz import bodies
+from tests.service.replies import assert_shape
 
 COUNTING = (bounds, candidates, decoding, dialects, room, rows)
 JSON = {"content-type": "application/json", "x-api-key": "ak"}

@@ -16,7 +16,7 @@ from ranking.trees.boosting import boost, categorical_columns, first_rounds
 from ranking.trees.boosting.columns import booster_names
 from ranking.trees.ranker import TreeRanker
 from tests.lists import random_lists
-from tests.ranking.trees.boosting.test_boosting import SMALL, Silent, both, job, refused, scores_of
+from tests.ranking.trees.boosting.jobs import SMALL, Silent, both, job, refused, scores_of
 
 NAMES = ["bm25 title", "price", "brand", "länge"]
 BRAND = 2

@@ -9,16 +9,7 @@ import xgboost
 from ranking.errors import ArtifactError
 from ranking.trees.reading import read_forest
 from tests.ranking.models.small import NAMES, labels, model_of, rows, xgboost_model
-
-WRITTEN: dict[str, dict[str, object]] = {
-    "constant": {"gamma": 1e9},
-    "pruned": {"tree_method": "exact", "gamma": 20.0, "max_depth": 6},
-    "leaf by leaf": {"grow_policy": "lossguide", "max_leaves": 6, "max_depth": 0},
-    "forest": {"num_parallel_tree": 2, "subsample": 0.5},
-    "dart": {"booster": "dart", "rate_drop": 0.5},
-    "poisson": {"objective": "count:poisson", "base_score": 0.5},
-    "own base score": {"base_score": -1.5e-7},
-}
+from tests.ranking.trees.reading.written_xgboost import WRITTEN
 
 
 @pytest.mark.parametrize("name", WRITTEN)

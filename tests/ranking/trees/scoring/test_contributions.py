@@ -16,8 +16,8 @@ from ranking.trees.reading import read_forest
 from ranking.trees.scoring import Evaluator
 from ranking.trees.scoring.contributions import LANES, quadrature
 from tests.ranking.models.small import NAMES, lightgbm_model, rows, xgboost_model
-from tests.ranking.trees.reading.test_lightgbm import WRITTEN as LIGHTGBM
-from tests.ranking.trees.reading.test_xgboost import WRITTEN as XGBOOST
+from tests.ranking.trees.reading.written_lightgbm import WRITTEN as LIGHTGBM
+from tests.ranking.trees.reading.written_xgboost import WRITTEN as XGBOOST
 from tests.ranking.trees.scoring.ensembles import (
     FEATURES,
     SEVERAL_OUTPUTS,

@@ -26,8 +26,8 @@ from ranking.trees.scoring.columns import MOST_KEYS
 from ranking.trees.scoring.kernels import BLOCK
 from ranking.trees.scoring.layout import LARGEST_TREE
 from tests.ranking.models.small import NAMES, lightgbm_model, rows, xgboost_model
-from tests.ranking.trees.reading.test_lightgbm import WRITTEN as LIGHTGBM
-from tests.ranking.trees.reading.test_xgboost import WRITTEN as XGBOOST
+from tests.ranking.trees.reading.written_lightgbm import WRITTEN as LIGHTGBM
+from tests.ranking.trees.reading.written_xgboost import WRITTEN as XGBOOST
 from tests.ranking.trees.scoring.ensembles import (
     FEATURES,
     SEVERAL_OUTPUTS,
