@@ -191,7 +191,11 @@ def _defines(module: str, name: str) -> bool:
     file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     return (
         file in compiled_sources(PACKAGE)
-        and re.search(rf"^(def )?{name}\b|^[\w, ]*\b{name}\b[\w, ]* = ", file.read_text(), re.MULTILINE)
+        and re.search(
+            rf"^(def )?{name}\b|^[\w, ]*\b{name}\b[\w, ]* = |^\([\w,\s]*\b{name}\b[\w,\s]*\) = ",
+            file.read_text(),
+            re.MULTILINE,
+        )
         is not None
     )
 
