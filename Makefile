@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/cpu.txt
 DATA ?= data
 
-.PHONY: help demo test lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
+.PHONY: help demo test test-slow lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
   bench-scorer bench-serve torture clean
 
 help: ## Say what each target does
@@ -16,7 +16,10 @@ demo: $(VENV)/base ## Train, evaluate, publish, serve and query, on DATA=DIR or 
 	@$(BIN)/python scripts/demo.py $(DATA)
 
 test: $(VENV)/dev ## Install what the suite needs and run it
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(VENV)/dev ## What takes minutes: torture, the README's commands, compiling from nothing
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,11 @@ def imports(tree: ast.AST, *, lazy: bool = False, typing: bool = False) -> Itera
             yield from imports(node, lazy=lazy or inside, typing=typing)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def faults(name: str, source: str) -> list[str]:
     """What this module does that it may not."""
     tree = ast.parse(source)
@@ -146,6 +152,7 @@ def unsafe_calls(tree: ast.AST) -> Iterator[str]:
                 yield f"allow_pickle in line {node.lineno}"
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of both packages by its dotted name."""
     return {
@@ -193,7 +200,7 @@ def test_the_table_allows_nothing_that_nobody_does(package: str) -> None:
     for name, path in modules().items():
         top, room = room_of(name)
         if top == package:
-            found = imports(ast.parse(path.read_text()))
+            found = imports(parsed(path))
             done |= {(room, below) for one in found for owner, below in [room_of(one.module)] if owner == top}
     assert {(room, one) for room, below in ROOMS[package].items() for one in below} <= done
 

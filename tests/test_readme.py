@@ -12,8 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 
+from ranking.cli import app
 from ranking.errors import RankwrightError
 from ranking.metrics import DISCOUNTS, EMPTY, GAINS, METRICS, TIES
 from ranking.objectives import OBJECTIVES
@@ -35,15 +38,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def commands() -> list[list[str]]:
+    """The arguments of every `$` line, in order."""
+    lines = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    programs, arguments = zip(*((first, rest) for first, *rest in map(shlex.split, lines)), strict=True)
+    assert set(programs) == {"rankwright"}
+    return list(arguments)
+
+
+def test_the_console_examples_are_commands_there_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With options they have: the short form of running them."""
+    monkeypatch.chdir(folder)
+    assert len(commands()) >= 8
+    for arguments in commands():
+        command: Any = typer.main.get_command(app)
+        while isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
+        command.make_context(None, arguments)
+
+
+@pytest.mark.slow
 def test_the_console_examples_run(folder: Path) -> None:
-    """Every `$` line, in order, as written."""
-    commands = [
-        line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")
-    ]
-    assert len(commands) >= 8
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        assert program == "rankwright"
+    """As written."""
+    for arguments in commands():
         run = subprocess.run(
             [sys.executable, "-m", "ranking.cli", *arguments],
             cwd=folder,
@@ -51,7 +69,7 @@ def test_the_console_examples_run(folder: Path) -> None:
             text=True,
             check=False,
         )
-        assert run.returncode == 0, f"{command}\n{run.stderr}"
+        assert run.returncode == 0, f"{arguments}\n{run.stderr}"
     assert (folder / "runs/ours/report.html").stat().st_size > 10_000
     assert len((folder / "runs/ours.run").read_text().splitlines()[0].split()) == 6
 

@@ -1,4 +1,7 @@
-"""Short forms of `make torture`: nothing is lost, mixed or damaged; how fast is measured there, not here."""
+"""Short forms of `make torture`: nothing is lost, mixed or damaged; how fast is measured there, not here.
+
+The shortest runs with the suite, the others with `-m slow`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import pytest
 
 from benchmarks import torture
 
-QUICK = ("swaps", "kills", "damaged", "slow_senders", "sigterm")
+QUICK = ("swaps", "kills", "slow_senders", "sigterm")
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["damaged", *(pytest.param(name, marks=pytest.mark.slow) for name in QUICK)])
 def test_nothing_fails(name: str) -> None:
     """`failures` counts what must not happen."""
     line = torture.run(name, short=True)
@@ -17,6 +20,7 @@ def test_nothing_fails(name: str) -> None:
     assert line["failures"] == 0, line
 
 
+@pytest.mark.slow
 def test_overload_is_refused_and_not_dropped() -> None:
     """Every request beyond what can be done gets a 429 or 503; some are still answered."""
     line = torture.run("overload", short=True)
@@ -25,6 +29,7 @@ def test_overload_is_refused_and_not_dropped() -> None:
     assert line["goodput_of_peak"] > 0.1
 
 
+@pytest.mark.slow
 def test_large_bodies_are_refused_within_memory() -> None:
     """Eight at once; they took 1.9 GB."""
     line = torture.run("large_bodies", short=True)
@@ -33,6 +38,7 @@ def test_large_bodies_are_refused_within_memory() -> None:
     assert line["peak_mb"] <= torture.MEMORY_MB
 
 
+@pytest.mark.slow
 def test_generated_requests_find_no_fault() -> None:
     """Schemathesis over the published schema."""
     pytest.importorskip("schemathesis")

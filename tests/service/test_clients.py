@@ -24,14 +24,11 @@ TEXTS = [json.dumps(document) for document in DOCUMENTS]
 IDS = ["sku-0", "sku-1", "sku-2"]
 ORDER = [1, 2, 0]
 
-pytestmark = [
-    # Other people's warnings: their sockets, and what they think of their own dependencies.
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.xdist_group("clients"),
-]
+# Other people's warnings: their sockets, and what they think of their own dependencies.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def sockets_closed() -> Iterator[None]:
     """Sockets a client left open are closed here, and not in somebody else's test."""
     yield

@@ -16,7 +16,7 @@ def value_and_gradient(function: Callable[[Tensor], Tensor], at: Tensor) -> tupl
     Raises RuntimeError where the value is not connected to the point.
     """
     point = at.detach().clone().requires_grad_()
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     value = function(point)
     (gradient,) = torch.autograd.grad(value, point)
     return value.detach(), gradient
@@ -31,7 +31,7 @@ def differences(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
             for sign in (1, -1):
                 moved = at.detach().clone()
                 moved.view(-1)[index] += sign * STEP
-                torch.manual_seed(0)
+                torch.default_generator.manual_seed(0)
                 ends.append(function(moved))
             found.view(-1)[index] = (ends[0] - ends[1]) / (2 * STEP)
     return found

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from ranking.cli import main
+from ranking.cli import app, main
 from ranking.training.run import train
 from ranking.trees.backends import BACKENDS
 from ranking.trees.scoring import warm_up
 from tests.ranking.training.runs import letor, lists, quick
+
+COMMAND = typer.main.get_command(app)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def compiled_scorer() -> None:
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """`cli("train", file, "--out", folder)`; opening a model starts no child process."""
     monkeypatch.setattr("ranking.models.loading.run_probe", lambda _: None)
+    # Typer builds all commands anew each time it is called, which a process does once.
+    monkeypatch.setattr("ranking.cli.app", COMMAND)
     monkeypatch.delenv("RANKWRIGHT_CACHE", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
 

@@ -152,7 +152,7 @@ def test_presets_are_named_on_the_command_line_and_kept_with_the_model(
     assert kept["plain"]["booster"] == {}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["lightgbm", pytest.param("xgboost", marks=pytest.mark.slow)])
 def test_a_file_of_ones_own_trains(cli: Cli, tmp_path: Path, judged: Path, backend: str) -> None:
     """Its formula is RankNet's, so are its trees; the model opens without the file."""
     (tmp_path / "mine.py").write_text(

@@ -15,23 +15,12 @@ import ranking.trees.scoring  # noqa: F401 - registers pieces
 import service.app  # noqa: F401 - registers pieces
 from ranking.compiled import warming
 from ranking.compiled.jit import code_folder
-from ranking.compiled.warming import PIECES, warm_up, warms
+from ranking.compiled.warming import PIECES, warm_up
 from ranking.objectives import OBJECTIVES
 from ranking.objectives import warm_up as warm_up_objective
+from tests.ranking.compiled.piece import FAILS, NAME, PLACE
 
 ROOT = Path(__file__).parents[3]
-NAME = "a piece of the tests"
-PLACE, FAILS = "TEST_WARMING_PLACE", "TEST_WARMING_FAILS_BUT_IN"
-
-
-def _note_the_process() -> None:
-    if os.environ.get(FAILS, str(os.getpid())) != str(os.getpid()):
-        raise MemoryError
-    with Path(os.environ[PLACE]).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-
-
-warms(NAME, _note_the_process)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from tests.ranking.neural.networks import lists
 from tests.ranking.training.runs import contents
 
 NDCG = Metric.parse("ndcg@10")
+QUICK = ("lambdarank", "softmax", "focal", "approx_ndcg")
+"""One loss of each kind; the others run with `-m slow`."""
 FEW: dict[str, Any] = {"hidden": [16, 8], "heads": 2, "batch_queries": 8, "rate": 0.01}
 
 
@@ -49,7 +51,9 @@ def test_the_folder_scores_like_the_ranker_and_ranks(tmp_path: Path, architectur
     assert NDCG.mean(before, fresh) > NDCG.mean(fresh.features[:, 1], fresh) + 0.04
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in LOSSES]
+)
 def test_every_loss_trains(name: str) -> None:
     """Labels follow the features: twelve epochs of any loss rank unseen lists far better than chance."""
     more: dict[str, Any] = {}

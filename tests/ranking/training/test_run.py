@@ -285,7 +285,9 @@ def from_file(file: Path) -> RankingDataset:
     return read_letor(file)
 
 
-@pytest.mark.parametrize("rounds", [1, 7, ROUNDS])
+@pytest.mark.parametrize(
+    "rounds", [7, *(pytest.param(rounds, marks=pytest.mark.slow) for rounds in (1, ROUNDS))]
+)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_killed_run_resumed_writes_the_same_bytes(
     tmp_path: Path, backend: str, rounds: int, unbroken: dict[str, dict[str, str]]
@@ -302,7 +304,7 @@ def test_a_killed_run_resumed_writes_the_same_bytes(
     assert not folder_for(out).exists()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["lightgbm", pytest.param("xgboost", marks=pytest.mark.slow)])
 def test_ctrl_c_leaves_the_best_model_and_what_resume_continues_from(
     tmp_path: Path, backend: str, unbroken: dict[str, dict[str, str]]
 ) -> None:

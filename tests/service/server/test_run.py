@@ -68,6 +68,7 @@ def test_sigterm_finishes_the_request_under_way_and_ends_cleanly() -> None:
             httpx.get(f"{url}/healthz")
 
 
+@pytest.mark.slow
 def test_an_oversized_body_does_not_hold_the_server() -> None:
     """413 on the wire, declared and chunked; the next request is answered."""
     with running("-c", SLOW_SERVER, RANKWRIGHT_MAX_BODY_BYTES="1000") as (_, url):
@@ -100,6 +101,7 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy(trusted: str, last
         assert found == [200, 200, last]
 
 
+@pytest.mark.slow
 def test_a_registry_is_served_by_the_module_and_by_workers(tmp_path: Path) -> None:
     """`python -m service` with two processes on one port; SIGTERM ends them all."""
     variables = {
@@ -128,7 +130,7 @@ def ended(**variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
@@ -146,7 +148,7 @@ def test_a_service_that_was_meant_to_be_closed_does_not_start(
     assert message in run.stderr
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_start_says_who_may_call_and_which_variable_is_unknown(tmp_path: Path, workers: str) -> None:
     """Once, however many workers; the variables that Kubernetes injects end nothing."""
     digest = hashlib.sha256(b"secret").hexdigest()
@@ -192,6 +194,7 @@ def test_a_taken_port_is_a_usage_error() -> None:
             serve(Settings(port=port, registry="anywhere"))
 
 
+@pytest.mark.slow
 def test_slow_senders_are_cut_off_and_harm_nobody() -> None:
     """Half a header, half a body and silence all end at the deadline; a good client is answered meanwhile."""
     with running("-c", SLOW_SERVER, RANKWRIGHT_RECEIVE_SECONDS="0.5") as (_, url):
@@ -211,6 +214,7 @@ def test_slow_senders_are_cut_off_and_harm_nobody() -> None:
             connection.close()
 
 
+@pytest.mark.slow
 def test_connections_beyond_the_limit_are_closed_at_once() -> None:
     """The others go on."""
     with running("-c", SLOW_SERVER, RANKWRIGHT_MAX_CONNECTIONS="2") as (_, url):
@@ -227,6 +231,7 @@ def test_connections_beyond_the_limit_are_closed_at_once() -> None:
                 assert client.get(f"{url}/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_readiness_fails_first_and_the_rest_goes_on_until_it_has_drained() -> None:
     """So that whoever balances the load has time to look away."""
     with running("-c", SLOW_SERVER, RANKWRIGHT_DRAIN_SECONDS="1") as (process, url), httpx.Client() as client:
@@ -240,6 +245,7 @@ def test_readiness_fails_first_and_the_rest_goes_on_until_it_has_drained() -> No
         assert (process.returncode, output) == (0, "ended\n")
 
 
+@pytest.mark.slow
 def test_workers_share_their_metrics_and_drain_together(tmp_path: Path) -> None:
     """Whichever of them is asked tells of all requests; one signal makes all of them unready."""
     variables = {"RANKWRIGHT_REGISTRY": str(tmp_path), "RANKWRIGHT_PORT": "0", "RANKWRIGHT_WORKERS": "2"}

@@ -144,8 +144,8 @@ def test_a_damaged_entry_is_rebuilt(
 
 
 def damages(content: bytes, rng: np.random.Generator) -> Iterator[bytes]:
-    """One bit or byte changed at up to 40 places, cut at some, and longer."""
-    for place in np.unique(np.append(rng.integers(0, len(content), 39), len(content) - 1)).tolist():
+    """One bit or byte changed at up to 20 places, cut there, and longer."""
+    for place in np.unique(np.append(rng.integers(0, len(content), 19), len(content) - 1)).tolist():
         other = content[place] ^ int(rng.choice([1 << int(rng.integers(8)), 255]))
         yield content[:place] + bytes([other]) + content[place + 1 :]
         yield content[:place]

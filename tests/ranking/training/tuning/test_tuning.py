@@ -259,6 +259,7 @@ def _command(tmp_path: Path, trials: int) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_search(tmp_path: Path) -> None:
     """Each trial is run once, and neither waits for the other."""
     letor(tmp_path / "t.txt")
@@ -273,6 +274,7 @@ def test_two_processes_share_a_search(tmp_path: Path) -> None:
     assert max(one["best"]["value"] for one in ended) == study.best_value
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     letor(tmp_path / "t.txt")
     killed = subprocess.Popen(_command(tmp_path, 400), stdout=subprocess.PIPE, text=True)

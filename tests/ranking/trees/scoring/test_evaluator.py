@@ -262,6 +262,7 @@ np.savez(folder / "found.npz", scores=evaluator.score(rows), parts=evaluator.con
 """
 
 
+@pytest.mark.slow
 def test_a_processor_without_wide_vectors_gives_the_same_scores(tmp_path: Path) -> None:
     """Compiled for the least of its architecture, into a cache that holds code for another processor."""
     text = lightgbm_text(6, trees=20)
