@@ -20,7 +20,7 @@ from ranking.cli import app
 from ranking.errors import RankwrightError
 from ranking.metrics import DISCOUNTS, EMPTY, GAINS, METRICS, TIES
 from ranking.objectives import OBJECTIVES
-from ranking.trees.boosting import BUILTIN
+from ranking.trees.backends import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -102,8 +102,8 @@ def test_the_table_of_objectives_is_the_registry() -> None:
     known = {name: cells for name, cells in rows.items() if name in OBJECTIVES}
     assert list(known) == list(OBJECTIVES)
     assert all(cells[3].strip() == OBJECTIVES[name].hessian for name, cells in known.items())
-    assert [cell.strip() for cell in rows["name"][4:6]] == list(BUILTIN)
-    assert all(own in rows["builtin"][2] for own in BUILTIN.values())
+    assert [cell.strip() for cell in rows["name"][4:6]] == list(BACKENDS)
+    assert all(own in rows["builtin"][2] for own in (backend.builtin for backend in BACKENDS.values()))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import typer
 
 from ranking.cli.console import Json, open_model, show, show_json, table, waiting
 from ranking.errors import UsageError
-from ranking.trees.backends import BACKENDS
+from ranking.models.kinds import KINDS
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="Folder of published models.")]
@@ -55,7 +55,7 @@ def inspect(model: Model, json: Json = False) -> None:
         f"versions   {_pairs(manifest.versions)}",
         f"config     {_pairs(facts.get('config', {}))}",
         f"data       {_pairs(facts.get('data', {}))}",
-        "share of gain" if manifest.kind in BACKENDS else "share of change in scores, shuffled",
+        KINDS[manifest.kind].importance,
         *(f"  {name:<28} {gain / total:7.2%}" for name, gain in ranked[:_TOP_FEATURES] if gain > 0),
     ]
     show("\n".join(lines))

@@ -25,7 +25,11 @@ from scipy.optimize import minimize
 from ranking.data.arrays import Float32, Float64
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import ArtifactError, RankwrightError, UsageError
+from ranking.models.kinds import open_model
+from ranking.models.kinds import warm_up as warm_up_member
+from ranking.models.ranker import explainer
 from ranking.objectives import Softmax
+from ranking.trees.backends import BACKENDS
 
 KIND = "ensemble"
 FILE = "model.ensemble"
@@ -47,10 +51,7 @@ class Member(Protocol):
     def missing(self) -> Missing: ...
     @property
     def per_list(self) -> bool: ...
-    @property
-    def explains(self) -> bool: ...
     def score(self, features: Float32) -> Float32: ...
-    def contributions(self, features: Float32) -> Float64: ...
     def importance(self) -> Any: ...
     def to_bytes(self) -> bytes: ...
 
@@ -91,7 +92,8 @@ class EnsembleRanker:
 
     @property
     def explains(self) -> bool:
-        return all(part.ranker.explains for part in self._counting)
+        """Do all members that count have contributions?"""
+        return all(explainer(part.ranker) is not None for part in self._counting)
 
     @property
     def rounds(self) -> int:
@@ -116,7 +118,10 @@ class EnsembleRanker:
         """
         total = np.zeros((len(features), self.feature_count + 1))
         for part in self._counting:
-            total += part.weight / part.scale * part.ranker.contributions(features)
+            member = explainer(part.ranker)
+            if member is None:
+                raise UsageError(f"a member of kind {part.ranker.kind} has no contributions by feature")
+            total += part.weight / part.scale * member.contributions(features)
             total[:, -1] -= part.weight / part.scale * part.mean
         return total
 
@@ -237,3 +242,20 @@ def _stored(content: bytes) -> dict[str, bytes]:
         if any(e.compress_type != zipfile.ZIP_STORED or e.file_size > len(content) for e in entries):
             raise ValueError("compressed files")
         return {entry.filename: archive.read(entry) for entry in entries}
+
+
+def open_ensemble(
+    kind: str, content: bytes, *, feature_names: tuple[str, ...], missing: Missing
+) -> EnsembleRanker:
+    """The ensemble in these bytes, as `ranking.models.kinds` opens it: its members are of kinds there."""
+
+    def member(kind: str, content: bytes) -> Any:
+        return open_model(kind, content, feature_names=feature_names, missing=missing)
+
+    return EnsembleRanker.from_bytes(content, member)
+
+
+def warm_up(kind: str, *, contributions: bool = False) -> None:
+    """Compile what scores any member."""
+    for backend in BACKENDS:
+        warm_up_member(backend, contributions=contributions)

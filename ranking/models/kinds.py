@@ -1,20 +1,50 @@
-"""The kinds of models there are, and how each is opened from the bytes of its file.
+"""The kinds of models there are: one row a kind, with those who open, check and warm it.
 
-lightgbm, xgboost   trees, read by `ranking.trees.reading`, scored by `ranking.trees.scoring`
-neural              a network, `ranking.neural.ranker`
-ensemble            several of these, `ranking.models.ensemble`
+A row names them as module:function, and they are opened when they are needed: this table is read by every
+command, what it names only by those that score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
 from ranking.data.dataset import Missing
 from ranking.errors import unknown_name
 from ranking.trees.backends import BACKENDS
 
-KINDS = (*BACKENDS, "neural", "ensemble")
+
+@dataclass(frozen=True)
+class Kind:
+    """Who knows a kind of model.
+
+    opener      (kind, bytes, *, feature_names, missing) -> Ranker; ArtifactError for anything damaged
+    check       (kind, bytes, feature_count) -> anything: the same checks without what scoring needs, where
+                there are cheaper ones than opening
+    warm        (kind, *, contributions) compiles what scores and, if so asked, explains, or finds it on disk
+    importance  what a model's `importance` shares out
+    """
+
+    opener: str
+    check: str | None = None
+    warm: str | None = None
+    importance: str = "share of change in scores, shuffled"
+
+
+_TREES = Kind(
+    opener="ranking.trees.ranker:TreeRanker.from_bytes",
+    check="ranking.trees.reading:read_forest",
+    warm="ranking.trees.scoring:warm_up",
+    importance="share of gain",
+)
+
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(BACKENDS, _TREES),
+    "neural": Kind(opener="ranking.neural.ranker:NeuralRanker.from_bytes"),
+    "ensemble": Kind(opener="ranking.models.ensemble:open_ensemble", warm="ranking.models.ensemble:warm_up"),
+}
+"""Every kind by its name, as a manifest has it."""
 
 
 def open_model(kind: str, content: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Any:
@@ -22,48 +52,24 @@ def open_model(kind: str, content: bytes, *, feature_names: tuple[str, ...], mis
 
     Raises ArtifactError for anything damaged, UsageError for an unknown kind.
     """
-    return _opener(kind)(kind, content, feature_names, missing)
+    return resolve_name(_named(kind).opener)(kind, content, feature_names=feature_names, missing=missing)
+
+
+def check_model(kind: str, content: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> None:
+    """Raise ArtifactError where these bytes are no sound model of the kind and of these features."""
+    if (check := _named(kind).check) is None:
+        open_model(kind, content, feature_names=feature_names, missing=missing)
+    else:
+        resolve_name(check)(kind, content, len(feature_names))
 
 
 def warm_up(kind: str, *, contributions: bool = False) -> None:
     """Compile what scores (and explains) models of a kind, or find it compiled on disk."""
-    if kind in (*BACKENDS, "ensemble"):
-        from ranking.trees.scoring import warm_up as compile_scorer
-
-        for tree in BACKENDS if kind == "ensemble" else (kind,):
-            compile_scorer(tree, contributions=contributions)
+    if kind in KINDS and (warm := KINDS[kind].warm) is not None:
+        resolve_name(warm)(kind, contributions=contributions)
 
 
-# Here and not above: this room is opened by every command, compiled code only by those that score.
-def _tree(kind: str, content: bytes, names: tuple[str, ...], missing: Missing) -> Any:
-    from ranking.trees.ranker import TreeRanker
-
-    return TreeRanker.from_bytes(kind, content, feature_names=names, missing=missing)
-
-
-def _neural(kind: str, content: bytes, names: tuple[str, ...], missing: Missing) -> Any:
-    from ranking.neural.ranker import NeuralRanker
-
-    return NeuralRanker.from_bytes(content, feature_names=names, missing=missing)
-
-
-def _ensemble(kind: str, content: bytes, names: tuple[str, ...], missing: Missing) -> Any:
-    from ranking.models.ensemble import EnsembleRanker
-
-    def member(kind: str, content: bytes) -> Any:
-        return open_model(kind, content, feature_names=names, missing=missing)
-
-    return EnsembleRanker.from_bytes(content, member)
-
-
-_OPENERS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(BACKENDS, _tree),
-    "neural": _neural,
-    "ensemble": _ensemble,
-}
-
-
-def _opener(kind: str) -> Callable[..., Any]:
-    if kind not in _OPENERS:
+def _named(kind: str) -> Kind:
+    if kind not in KINDS:
         raise unknown_name("kind of model", kind, KINDS)
-    return _OPENERS[kind]
+    return KINDS[kind]

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from ranking.errors import ArtifactError
 from ranking.models.folder import Artifact, read_artifact
-from ranking.models.kinds import KINDS, open_model, warm_up
+from ranking.models.kinds import KINDS, check_model, open_model, warm_up
 from ranking.models.manifest import REMEDY
 from ranking.models.probe import probe as run_probe
 from ranking.models.ranker import Ranker
-from ranking.trees.backends import BACKENDS
 
 NOT_PROTECTED = (
     "its manifest is of format 1 and not protected by a hash: a change of it is not noticed "
@@ -48,13 +47,9 @@ def check_structure(artifact: Artifact) -> None:
         known = ", ".join(sorted(KINDS))
         raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
     try:
-        if manifest.kind in BACKENDS:
-            # Without compiled code, which is for scoring.
-            from ranking.trees.reading import read_forest
-
-            read_forest(manifest.kind, artifact.model, manifest.feature_count)
-        else:
-            _opened(artifact)
+        check_model(
+            manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing
+        )
     except ArtifactError as error:
         raise ArtifactError(f"{artifact.where / manifest.model}: {error}; {REMEDY}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,15 +36,21 @@ class Ranker(Protocol):
     def per_list(self) -> bool:
         """Does a document's score depend on the others of its list? Then `score` takes those of one list."""
 
-    @property
-    def explains(self) -> bool:
-        """Has it `contributions`?"""
-
-    def contributions(self, features: Float32) -> Float64:
-        """TreeSHAP, float64 [documents, features + 1], the bias last. Raises UsageError without any."""
-
     def save(self, folder: Path) -> None:
         """Write the model as one file into an existing folder."""
+
+
+class Explainer(Ranker, Protocol):
+    """A ranker that says what each feature adds to a score."""
+
+    def contributions(self, features: Float32) -> Float64:
+        """TreeSHAP, float64 [documents, features + 1], the bias last; a row's sum is its score."""
+
+
+def explainer(ranker: Any) -> Explainer | None:
+    """The ranker, where it has `contributions`; one whose parts decide says so by a false `explains`."""
+    able = hasattr(ranker, "contributions") and getattr(ranker, "explains", True)
+    return ranker if able else None
 
 
 def score_dataset(ranker: Ranker, dataset: RankingDataset) -> Float32:

@@ -62,10 +62,6 @@ class NeuralRanker:
     def per_list(self) -> bool:
         return bool(self.settings.blocks)
 
-    @property
-    def explains(self) -> bool:
-        return False
-
     @classmethod
     def of(
         cls, weights: Mapping[str, Any], inputs: Inputs, settings: NeuralSettings, *, rounds: int,
@@ -79,7 +75,9 @@ class NeuralRanker:
         return ranker
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> NeuralRanker:
+    def from_bytes(
+        cls, kind: str, content: bytes, *, feature_names: tuple[str, ...], missing: Missing
+    ) -> NeuralRanker:
         """The ranker in these bytes of a safetensors file, every name, shape and number checked.
 
         Raises ArtifactError saying what is wrong.
@@ -143,10 +141,6 @@ class NeuralRanker:
                 scaled = self.inputs(rows[start : start + step])
                 out[start : start + step] = forward(scaled, self.weights, self.settings)
         return out
-
-    def contributions(self, features: Float32) -> Float64:
-        """Raises UsageError: a network has no exact contributions by feature."""
-        raise UsageError("a neural ranker has no contributions by feature: only tree rankers are explained")
 
     def importance(self) -> Float32:
         """float32 [features]: how much the scores of training rows change when a feature is shuffled."""

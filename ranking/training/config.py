@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from ranking.compiled.cpus import available_cpus
 from ranking.errors import MissingExtraError, UsageError, unknown_name
 from ranking.training.presets import PRESETS
+from ranking.trees.backends import BACKENDS
 
 if TYPE_CHECKING:
     from ranking.data.dataset import Missing
@@ -42,17 +43,17 @@ WORTHS = {"gain": "exponential", "discount": "log2"}
 _USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
 _USUAL_TREES = ("lambdarank", 500, 100)
 """Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
-_OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
-    # XGBoost's own ranking objectives double the hessian: with the same here, a rate means the same step.
-    "xgboost": {"hessian_scale": 2.0}
-}
-_CHOICES = {
-    "preset": tuple(PRESETS),
-    "backend": ("lightgbm", "xgboost", NEURAL),
-    "missing": ("zero", "nan"),
-    "empty": ("zero", "one", "skip"),
-    "ties": ("average", "file", "pessimistic", "trec"),
-}
+
+
+def _choices() -> dict[str, tuple[str, ...]]:
+    """What each of these may be."""
+    return {
+        "preset": tuple(PRESETS),
+        "backend": (*BACKENDS, NEURAL),
+        "missing": ("zero", "nan"),
+        "empty": ("zero", "one", "skip"),
+        "ties": ("average", "file", "pessimistic", "trec"),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ class TrainConfig:
     checkpoint_seconds: float = 20.0
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in _choices().items():
             value = getattr(self, name)
             if value not in choices:
                 raise _refused(name, value, choices)
@@ -208,7 +209,7 @@ class TrainConfig:
     @property
     def booster_settings(self) -> dict[str, Any]:
         """The booster's parameters: the preset's, then what was asked for."""
-        return {**PRESETS[self.preset].booster.get(self.backend, {}), **self.booster}
+        return {**BACKENDS[self.backend].presets.get(self.preset, {}), **self.booster}
 
     @property
     def queries_a_tree(self) -> float:
@@ -224,7 +225,7 @@ class TrainConfig:
         from ranking.objectives import objective_named, parameters_of
 
         worths = self._worths_among(parameters_of(objective_named(self.objective)))
-        return {**_OBJECTIVE_DEFAULTS.get(self.backend, {}), **worths, **self.objective_parameters}
+        return {**BACKENDS[self.backend].objective, **worths, **self.objective_parameters}
 
     def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The gain and discount of the run that are parameters of an objective too."""

@@ -39,7 +39,8 @@ from ranking.training.config import NEURAL, TrainConfig
 from ranking.training.page import render
 from ranking.training.report import training_report
 from ranking.training.watch import Progress, RunWatch, interruptible
-from ranking.trees.boosting import BUILTIN, Job, boost, categorical_columns, first_rounds, rescales, stateful
+from ranking.trees.backends import BACKENDS
+from ranking.trees.boosting import Job, boost, categorical_columns, first_rounds, rescales, stateful
 from ranking.trees.ranker import TreeRanker
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
@@ -332,7 +333,7 @@ def _boosted(
         valid=valid,
         objective=objective_named(config.objective, config.objective_settings)
         if builtin is None
-        else builtin or BUILTIN[config.backend],
+        else builtin or BACKENDS[config.backend].builtin,
         booster=config.booster_settings,
         categorical=categorical_columns(config.categorical, data),
         gain=config.gain,

@@ -49,10 +49,6 @@ class TreeRanker:
     def per_list(self) -> bool:
         return False
 
-    @property
-    def explains(self) -> bool:
-        return True
-
     def score(self, features: Float32, threads: int = 1) -> Float32:
         """Raw scores, float32 [documents], of float32 [documents, features]; NaN is missing."""
         return self.evaluator.score(features, threads).astype(np.float32, copy=False)

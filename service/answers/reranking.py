@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ranking.data.arrays import Float32, Float64, Int64
+from ranking.models.ranker import Explainer, explainer
 from service.answers.candidates import Batch
 from service.answers.experiments import Interleaving
 from service.errors import invalid, new_request_id
@@ -41,12 +42,13 @@ def rank(asked: Asked, batch: Batch, model: Model, settings: Settings, started: 
         for place, (index, score) in enumerate(zip(shown.tolist(), scores[shown].tolist(), strict=True), 1)
     ]
     if asked.explain:
-        if not model.ranker.explains:
+        ranker = explainer(model.ranker)
+        if ranker is None:
             raise invalid(
                 "no_explanation", f"a model of kind {model.ranker.kind} has no contributions", path="explain"
             )
         explain = asked.explain if isinstance(asked.explain, Explain) else Explain()
-        _explain(results, batch.features, shown, model, explain.top_features, settings.max_explained)
+        _explain(results, batch.features, shown, ranker, explain.top_features, settings.max_explained)
     reply = _reply(asked, model.name, model.version, results, batch, (started, parsed))
     return Ranked(reply, scores, order)
 
@@ -110,7 +112,12 @@ def _check_finite(scores: Float32) -> None:
 
 
 def _explain(
-    results: Sequence[Result], features: Float32, order: Int64, model: Model, top: int, max_explained: int
+    results: Sequence[Result],
+    features: Float32,
+    order: Int64,
+    ranker: Explainer,
+    top: int,
+    max_explained: int,
 ) -> None:
     if len(results) > max_explained:
         raise invalid(
@@ -119,9 +126,9 @@ def _explain(
             path="explain",
             limit=max_explained,
         )
-    rows = model.ranker.contributions(features[order])
+    rows = ranker.contributions(features[order])
     for result, row in zip(results, rows, strict=True):
-        result.contributions = _contributions(row, model.feature_names, top)
+        result.contributions = _contributions(row, ranker.feature_names, top)
 
 
 def _contributions(row: Float64, names: Sequence[str], top: int) -> Contributions:

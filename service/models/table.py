@@ -16,6 +16,7 @@ from ranking.compiled.names import NameTable, name_table
 from ranking.compiled.warming import warm_up as compile_pieces
 from ranking.data.arrays import Float32
 from ranking.models.kinds import warm_up
+from ranking.models.ranker import explainer
 from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
 
@@ -80,11 +81,12 @@ def _ranges(found: Any, width: int) -> tuple[Float32, Float32]:
 def warmed(ranker: Ranker) -> Ranker:
     """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
     compile_pieces("scanning of requests", "bounds of requests")
-    warm_up(ranker.kind, contributions=ranker.explains)
+    explaining = explainer(ranker)
+    warm_up(ranker.kind, contributions=explaining is not None)
     row = np.zeros((1, ranker.feature_count), np.float32)
     ranker.score(row)
-    if ranker.explains:
-        ranker.contributions(row)
+    if explaining is not None:
+        explaining.contributions(row)
     return ranker
 
 

@@ -26,7 +26,6 @@ class Linear:
 
     kind = "linear"
     per_list = False
-    explains = True
 
     def __init__(
         self,

@@ -7,12 +7,14 @@ configuration is a point of the space and can be its first trial.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ranking.errors import UsageError
 from ranking.training.config import TrainConfig
+from ranking.trees.backends import BACKENDS
+from ranking.trees.ranges import OneOf, Range, Share
 
 if TYPE_CHECKING:
     import optuna
@@ -20,77 +22,6 @@ if TYPE_CHECKING:
 ALL_PAIRS = "all"
 """How "no truncation" is written among the choices."""
 
-
-class Range(Protocol):
-    """Where one parameter may lie."""
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Whole numbers between two, evenly by their logarithm."""
-
-    low: int
-    high: int
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        return trial.suggest_int(name, self.low, self.high, log=True)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Numbers between two, evenly by their logarithm."""
-
-    low: float
-    high: float
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        return trial.suggest_float(name, self.low, self.high, log=True)
-
-
-@dataclass(frozen=True)
-class Share:
-    """Tenths up to 1."""
-
-    low: float
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        return round(trial.suggest_float(name, self.low, 1.0, step=0.1), 1)
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """A choice."""
-
-    choices: Sequence[Any]
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        return trial.suggest_categorical(name, list(self.choices))
-
-
-_PENALTY = OneOf([0.0, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0])
-
-BOOSTER: dict[str, dict[str, tuple[Range, Any]]] = {
-    # Each name's range and default value, by the booster's own names.
-    "lightgbm": {
-        "num_leaves": (Whole(7, 127), 31),
-        "learning_rate": (Scale(0.01, 0.2), 0.05),
-        "max_bin": (OneOf([63, 127, 255]), 255),
-        "min_data_in_leaf": (Whole(5, 200), 20),
-        "lambda_l2": (_PENALTY, 0.0),
-        "feature_fraction_bynode": (Share(0.2), 1.0),
-        "extra_trees": (OneOf([False, True]), False),
-    },
-    "xgboost": {
-        "max_leaves": (Whole(7, 127), 31),
-        "learning_rate": (Scale(0.01, 0.2), 0.05),
-        "max_bin": (OneOf([63, 127, 255]), 255),
-        "min_child_weight": (Scale(0.001, 10.0), 0.001),
-        "reg_lambda": (_PENALTY, 0.0),
-        "colsample_bynode": (Share(0.2), 1.0),
-    },
-}
 
 TRUNCATION = OneOf([5, 10, 20, 30, 50, 100, ALL_PAIRS])
 
@@ -158,7 +89,9 @@ class Space:
     def _booster(self) -> Mapping[str, tuple[Range, Any]]:
         """Searched booster parameters: all that were not given."""
         return {
-            key: facts for key, facts in BOOSTER[self.start.backend].items() if key not in self.start.booster
+            key: facts
+            for key, facts in BACKENDS[self.start.backend].search.items()
+            if key not in self.start.booster
         }
 
     def _truncates(self, objective: str) -> bool:

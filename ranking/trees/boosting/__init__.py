@@ -16,16 +16,16 @@ scores after each round, so that early stopping, progress and checkpoints are th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from ranking.errors import unknown_name
-from ranking.trees.boosting import lightgbm, xgboost
+from ranking.trees.backends import BACKENDS
 from ranking.trees.boosting.columns import categorical_columns
 from ranking.trees.boosting.job import Job, Watch
 
 __all__ = [
-    "BUILTIN",
     "Job",
     "Watch",
     "boost",
@@ -34,11 +34,6 @@ __all__ = [
     "rescales",
     "stateful",
 ]
-
-_BACKENDS: dict[str, ModuleType] = {"lightgbm": lightgbm, "xgboost": xgboost}
-
-BUILTIN: dict[str, str] = {"lightgbm": lightgbm.BUILTIN, "xgboost": xgboost.BUILTIN}
-"""Each booster's own LambdaMART objective: what the objective name `builtin` stands for."""
 
 
 def boost(backend: str, job: Job) -> bytes:
@@ -70,6 +65,6 @@ def rescales(backend: str, booster: Mapping[str, Any]) -> bool:
 
 
 def _backend(name: str) -> ModuleType:
-    if name not in _BACKENDS:
-        raise unknown_name("backend", name, _BACKENDS)
-    return _BACKENDS[name]
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    return import_module(BACKENDS[name].booster)

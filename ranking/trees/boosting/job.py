@@ -38,7 +38,7 @@ class Job:
     objective: Objective | str
     """ours, or the name of one of the booster's own"""
     booster: Mapping[str, Any]
-    """parameters by the booster's own names, over DEFAULTS"""
+    """parameters by the booster's own names, over the backend's defaults"""
     rounds: int
     seed: int
     threads: int

@@ -16,15 +16,13 @@ import numpy as np
 
 from ranking.errors import DataError, UsageError, unknown_name
 from ranking.metrics import gain
+from ranking.trees.backends import BACKENDS
 from ranking.trees.boosting.columns import booster_names, check_categories
 from ranking.trees.boosting.job import Job, check_discount, watched_gradients
 from ranking.trees.boosting.refused import check_width, refuse
 from ranking.trees.boosting.trial import SEVERAL, quiet, reason_of, rows_of, try_out
 
-BUILTIN = "lambdarank"
-"""LightGBM's own LambdaMART."""
-
-DEFAULTS: dict[str, Any] = {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255}
+_LIGHTGBM = BACKENDS["lightgbm"]
 
 _SEVERAL_OUTPUTS = ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr")
 
@@ -102,7 +100,7 @@ def parameters(job: Job) -> dict[str, Any]:
         )
     if own.get("boosting") in ("rf", "random_forest") and not isinstance(job.objective, str):
         raise UsageError("booster.boosting=rf takes no custom gradients in LightGBM: use gbdt or dart")
-    settings = canonical(DEFAULTS) | own
+    settings = canonical(_LIGHTGBM.defaults) | own
     _try_out(job, own)
     # Choosing between row- and column-wise histograms by timing would change sums from run to run.
     if not settings.get("force_col_wise"):
@@ -133,7 +131,7 @@ def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | N
     import lightgbm
 
     features, labels = rows_of(job.train.feature_count)
-    settings = canonical(DEFAULTS) | dict(given) | {
+    settings = canonical(_LIGHTGBM.defaults) | dict(given) | {
         # So that a tree of the data needs as many documents as it likes.
         "feature_pre_filter": False,
         "metric": "None", "verbosity": -1, "num_threads": 1, "deterministic": True,
@@ -154,7 +152,7 @@ def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | N
 
 def _worths(job: Job) -> dict[str, Any]:
     """The run's gain as LightGBM's lambdarank takes it: a table by label."""
-    if job.objective != BUILTIN:
+    if job.objective != _LIGHTGBM.builtin:
         return {}
     check_discount(job)
     if job.gain is None:
@@ -175,7 +173,7 @@ def _check_builtin(job: Job) -> None:
                 f"query {data.query_ids[longest]} has {data.sizes[longest]} documents: LightGBM's own "
                 f"objectives take {_DOCUMENT_LIMIT}; Rankwright's (--objective lambdarank) have no limit"
             )
-        limit = np.inf if job.objective == BUILTIN and job.gain is not None else _LABEL_LIMIT
+        limit = np.inf if job.objective == _LIGHTGBM.builtin and job.gain is not None else _LABEL_LIMIT
         odd = np.flatnonzero((data.labels != np.rint(data.labels)) | (data.labels > limit))
         if len(odd):
             raise DataError(

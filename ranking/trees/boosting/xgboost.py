@@ -17,25 +17,13 @@ import numpy as np
 
 from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
+from ranking.trees.backends import BACKENDS
 from ranking.trees.boosting.columns import booster_names, check_categories
 from ranking.trees.boosting.job import Job, check_discount, watched_gradients
 from ranking.trees.boosting.refused import check_width, refuse
 from ranking.trees.boosting.trial import SEVERAL, reason_of, rows_of, try_out
 
-BUILTIN = "rank:ndcg"
-"""XGBoost's own LambdaMART."""
-
-DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.05,
-    "max_leaves": 31,
-    "max_depth": 0,
-    "grow_policy": "lossguide",
-    "tree_method": "hist",
-    "max_bin": 255,
-    "min_child_weight": 0.001,
-    "reg_lambda": 0.0,
-}
-"""Trees grown as LightGBM's are; XGBoost's own defaults are depth-wise and regularised."""
+_XGBOOST = BACKENDS["xgboost"]
 
 _ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
 
@@ -71,7 +59,7 @@ def parameters(job: Job) -> dict[str, Any]:
     for name, usable in (("booster", ("gbtree", "dart")), ("tree_method", ("hist",))):
         if own.get(name, usable[0]) not in usable:
             raise UsageError(f"booster.{name} must be {' or '.join(usable)} here, got {own[name]!r}")
-    settings = DEFAULTS | own | _worths(job)
+    settings = dict(_XGBOOST.defaults) | own | _worths(job)
     _try_out(job, own)
     return settings | {
         "nthread": job.threads,
@@ -94,14 +82,14 @@ def _base_score(objective: Any) -> dict[str, float]:
 
 def _worths(job: Job) -> dict[str, Any]:
     """The run's gain as XGBoost's rank:ndcg takes it: exponential or not."""
-    if job.objective != BUILTIN:
+    if job.objective != _XGBOOST.builtin:
         return {}
     check_discount(job)
     if job.gain is None:
         return {}
     if job.gain not in ("exponential", "linear"):
         raise UsageError(
-            f"XGBoost's own {BUILTIN} knows the gains exponential and linear, got {job.gain}: take "
+            f"XGBoost's own {_XGBOOST.builtin} knows the gains exponential and linear, got {job.gain}: take "
             "Rankwright's (--objective lambdarank)"
         )
     return {"ndcg_exp_gain": job.gain == "exponential"}
@@ -131,7 +119,7 @@ def _trial(job: Job, objective: str | None, given: Mapping[str, Any]) -> str | N
     import xgboost
 
     features, labels = rows_of(job.train.feature_count)
-    settings = DEFAULTS | dict(given) | {"nthread": 1, "verbosity": 1}
+    settings = dict(_XGBOOST.defaults) | dict(given) | {"nthread": 1, "verbosity": 1}
     if not isinstance(settings["max_bin"], int):
         return "a whole number is expected"
     own = {} if objective is None else {"objective": objective}

@@ -14,19 +14,16 @@ What was read is a `Forest`, which `ranking.trees.scoring` evaluates: no booster
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pkgutil import resolve_name
 
+from ranking.trees.backends import BACKENDS
 from ranking.trees.forest import Forest
-from ranking.trees.reading.lightgbm import read_lightgbm
-from ranking.trees.reading.xgboost import read_xgboost
-
-READERS: dict[str, Callable[[bytes, int], Forest]] = {"lightgbm": read_lightgbm, "xgboost": read_xgboost}
-"""The kinds of model that can be read."""
 
 
 def read_forest(kind: str, model: bytes, feature_count: int) -> Forest:
-    """The trees of a model of a kind in READERS, refused unless sound and of `feature_count` features.
+    """The trees of a model of a kind in BACKENDS, refused unless sound and of `feature_count` features.
 
     Raises ArtifactError with the place inside the model; the caller adds the file.
     """
-    return READERS[kind](model, feature_count)
+    forest: Forest = resolve_name(BACKENDS[kind].reader)(model, feature_count)
+    return forest

@@ -24,26 +24,24 @@ __all__ = ["Evaluator", "warm_up"]
 
 def warm_up(kind: str, *, contributions: bool = False) -> None:
     """Compile what scores (and explains) models of a kind, or find it on disk: some 20 seconds at first."""
-    compile_pieces(f"scoring {kind}", *([f"contributions {kind}"] if contributions else []))
+    dtype = BACKENDS[kind].dtype
+    compile_pieces(f"scoring {dtype}", *([f"contributions {dtype}"] if contributions else []))
 
 
-def _stump(kind: str) -> Evaluator:
+def _stump(dtype: str) -> Evaluator:
     stump = Forest(
         feature_count=1, first_split=np.array([0, 1]), first_leaf=np.array([0, 2]),
         feature=np.zeros(1, np.int32), threshold=np.zeros(1, np.float32),
         rule=np.full(1, NAN_IS_MISSING, np.uint8), default_left=np.zeros(1, np.bool_),
         left=np.full(1, -1, np.int32), right=np.full(1, -2, np.int32), sets=[],
-        value=np.array([0, 1], BACKENDS[kind].dtype), split_cover=np.ones(1), leaf_cover=np.ones(2),
+        value=np.array([0, 1], dtype), split_cover=np.ones(1), leaf_cover=np.ones(2),
         gain=np.ones(1), rounds=1,
     )  # fmt: skip
     return Evaluator.of(stump)
 
 
-def _register(kind: str) -> None:
-    row = np.zeros((1, 1), np.float32)
-    warms(f"scoring {kind}", lambda: _stump(kind).score(row))
-    warms(f"contributions {kind}", lambda: _stump(kind).contributions(row))
-
-
-for _kind in BACKENDS:
-    _register(_kind)
+_ROW = np.zeros((1, 1), np.float32)
+warms("scoring float32", lambda: _stump("float32").score(_ROW))
+warms("scoring float64", lambda: _stump("float64").score(_ROW))
+warms("contributions float32", lambda: _stump("float32").contributions(_ROW))
+warms("contributions float64", lambda: _stump("float64").contributions(_ROW))

@@ -79,12 +79,11 @@ def test_weights_lean_to_the_member_that_knows() -> None:
     data = random_lists(queries=60, longest=12, features=4, seed=0)
 
     class Fake:
-        kind, feature_names, missing, per_list, explains = (
+        kind, feature_names, missing, per_list = (
             "fake",
             tuple(data.name_of(i) for i in range(4)),
             "zero",
             False,
-            True,
         )
 
         def __init__(self, column: int) -> None:

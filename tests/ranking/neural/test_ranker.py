@@ -11,6 +11,7 @@ from safetensors.numpy import load, save
 from ranking.errors import ArtifactError, UsageError
 from ranking.models.folder import save_artifact
 from ranking.models.loading import load_ranker
+from ranking.models.ranker import explainer
 from ranking.models.verifying import verify
 from ranking.neural.ranker import FILE, NeuralRanker
 from ranking.neural.settings import SCALINGS
@@ -19,7 +20,7 @@ from tests.ranking.neural.networks import NAMES, SMALL, ranker_of, rows
 
 
 def opened(content: bytes) -> NeuralRanker:
-    return NeuralRanker.from_bytes(content, feature_names=NAMES, missing="nan")
+    return NeuralRanker.from_bytes("neural", content, feature_names=NAMES, missing="nan")
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
@@ -66,10 +67,8 @@ def test_importance_is_of_what_moves_the_scores() -> None:
     assert (other.importance()[1:] > 0).all()
 
 
-def test_it_has_no_contributions_and_says_so() -> None:
-    assert not ranker_of().explains
-    with pytest.raises(UsageError, match="only tree rankers are explained"):
-        ranker_of().contributions(rows())
+def test_it_has_no_contributions() -> None:
+    assert explainer(ranker_of()) is None
 
 
 def test_a_list_too_long_for_attention_is_refused() -> None:

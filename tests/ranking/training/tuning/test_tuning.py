@@ -19,7 +19,7 @@ from ranking.errors import DataError, MissingExtraError, UsageError
 from ranking.training.config import TrainConfig
 from ranking.training.crossvalidation import Folds, cross_validate, folds_from
 from ranking.training.tuning import Space, TuneResult, tune
-from ranking.training.tuning.space import BOOSTER, OBJECTIVES
+from ranking.training.tuning.space import OBJECTIVES
 from ranking.training.tuning.study import DEFAULT
 from ranking.trees.backends import BACKENDS
 from tests.ranking.training.runs import letor, lists, quick
@@ -47,7 +47,7 @@ def test_the_first_trial_is_the_default_and_is_what_cv_measures(
     config = found.best_config
     assert config.booster_settings.items() >= start.booster_settings.items()
     assert config.queries_a_tree == start.queries_a_tree
-    assert config.booster.keys() == BOOSTER[backend].keys()
+    assert config.booster.keys() == BACKENDS[backend].search.keys()
     measured = cross_validate(start, folds)
     queries = [fold.queries for fold in measured.folds]
     mean = sum(fold.means["ndcg@10"] * n for fold, n in zip(measured.folds, queries, strict=True)) / sum(

@@ -14,7 +14,7 @@ from ranking.metrics import Metric
 from ranking.objectives import OBJECTIVES, Hinge, LambdaRank, RankNet, objective_named
 from ranking.training.presets import PRESETS
 from ranking.trees.backends import BACKENDS
-from ranking.trees.boosting import BUILTIN, boost, stateful
+from ranking.trees.boosting import boost, stateful
 from ranking.trees.boosting.job import watched_gradients
 from ranking.trees.boosting.refused import refuse
 from ranking.trees.ranker import TreeRanker
@@ -148,10 +148,10 @@ def test_a_continued_run_is_the_same_bytes(backend: str, name: str, preset: str,
     """Stopping after 7 rounds and continuing to 20 writes the model of an unbroken run, draws and all."""
     shared: dict[str, Any] = {
         "valid": random_lists(seed=1, features=6),
-        "booster": SMALL[backend] | PRESETS[preset].booster.get(backend, {}),
+        "booster": SMALL[backend] | BACKENDS[backend].presets.get(preset, {}),
         "query_fraction": PRESETS[preset].query_fraction if name != "builtin" else 1.0,
     }
-    objective = RESUMABLE[name] or BUILTIN[backend]
+    objective = RESUMABLE[name] or BACKENDS[backend].builtin
     assert stateful(backend, shared["booster"], None if RESUMABLE[name] else objective) is None
     whole = Silent()
     full = boost(backend, job(backend, lists, objective, watch=whole, **shared))
