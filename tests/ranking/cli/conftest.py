@@ -57,7 +57,8 @@ def compiled_scorer() -> None:
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """`cli("train", file, "--out", folder)`; opening a model starts no child process."""
-    monkeypatch.setattr("ranking.models.loading.run_probe", lambda _: None)
+    for room in ("loading", "verifying"):
+        monkeypatch.setattr(f"ranking.models.{room}.run_probe", lambda _: None)
     # Typer builds all commands anew each time it is called, which a process does once.
     monkeypatch.setattr("ranking.cli.app", COMMAND)
     monkeypatch.delenv("RANKWRIGHT_CACHE", raising=False)
