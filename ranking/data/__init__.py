@@ -12,5 +12,6 @@ clicks       clicks simulated over judged lists
 description  what is in a data set
 profile      how each feature is distributed
 overlap      queries that two sets of lists share
+atomic       files and folders that are there whole or not at all
 places       places to write to, tried before the work
 """

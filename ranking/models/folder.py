@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import secrets
 import shutil
 import stat
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ranking.data.arrays import Float32
+from ranking.data.atomic import fresh_folder, replace_file, replace_folder, sweep, sync_folder, write_folder
 from ranking.data.dataset import Missing
 from ranking.data.places import check_folder
 from ranking.errors import ArtifactError, DataError, UsageError
@@ -144,10 +144,7 @@ def _kept_elsewhere(name: str, write: Callable[[Path], None]) -> str:
 def _write_artifact(
     target: Path, ranker: Savable, facts: Mapping[str, Any], golden: Float32, extra: Mapping[str, bytes]
 ) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
-    fresh.mkdir()
-    try:
+    with fresh_folder(target) as fresh:
         ranker.save(fresh)
         names = sorted(path.name for path in fresh.iterdir())
         if len(names) != 1:
@@ -158,9 +155,7 @@ def _write_artifact(
         rows = Golden(features, ranker.score(features))
         contents = {names[0]: model, GOLDEN: _golden_bytes(rows), **extra}
         write_folder(fresh, {**contents, MANIFEST: _manifest_bytes(ranker, names[0], contents, facts)})
-        _put_in_place(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        replace_folder(fresh, target)
 
 
 def check_destination(folder: Path) -> None:
@@ -221,41 +216,6 @@ def _golden_bytes(golden: Golden) -> bytes:
     return buffer.getvalue()
 
 
-def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write these files into an existing folder and force them to disk."""
-    for name, content in contents.items():
-        with (folder / name).open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force the folder's list of names to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _put_in_place(fresh: Path, target: Path) -> None:
-    """Rename `fresh` to `target`; an older folder steps aside first, and back if that fails."""
-    aside = fresh.with_suffix(".old")
-    replaced = target.exists()
-    if replaced:
-        target.rename(aside)
-    try:
-        fresh.rename(target)
-    except BaseException:
-        if replaced:
-            aside.rename(target)
-        raise
-    sync_folder(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def seal(folder: Path) -> None:
     """Give a folder of format 1 a manifest of format 2, which holds its own hash; replaced in one step.
 
@@ -264,11 +224,9 @@ def seal(folder: Path) -> None:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    fresh = folder / f".{MANIFEST}.new"
     try:
-        fresh.unlink(missing_ok=True)
-        write_folder(folder, {fresh.name: replace(manifest, sealed=True).to_json()})
-        fresh.rename(folder / MANIFEST)
+        sweep(folder)
+        replace_file(folder / MANIFEST, replace(manifest, sealed=True).to_json())
         sync_folder(folder)
     except OSError as error:
         raise UsageError(
@@ -324,12 +282,6 @@ def read_artifact(folder: Path) -> Artifact:
         contents[name] = content
     golden = read_golden(contents[GOLDEN], manifest.feature_count, folder / GOLDEN)
     return Artifact(folder, manifest, golden, contents)
-
-
-def read_verified(folder: Path) -> tuple[Manifest, bytes, Golden]:
-    """(manifest, model bytes, golden rows) of `read_artifact`."""
-    artifact = read_artifact(folder)
-    return artifact.manifest, artifact.model, artifact.golden
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:

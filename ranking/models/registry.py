@@ -20,17 +20,16 @@ import fcntl
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ranking.data.atomic import fresh_folder, replace_file, sweep, sync_folder, write_folder
 from ranking.data.places import check_folder
 from ranking.errors import ArtifactError, DataError, UsageError, unknown_name
-from ranking.models.folder import Artifact, read_artifact, sync_folder, write_folder
+from ranking.models.folder import Artifact, read_artifact
 from ranking.models.loading import open_artifact
 from ranking.models.ranker import Ranker
 
@@ -182,34 +181,23 @@ class Registry:
         with self._changing(name, "publishing"):
             folder = self._folder(name) / _VERSIONS
             self._sweep(name)
-            fresh = folder / f".new-{secrets.token_hex(6)}"
-            fresh.mkdir()
-            try:
+            with fresh_folder(folder / "next") as fresh:
                 write_folder(fresh, artifact.contents)
                 version = self._rename_to_next(fresh, name)
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
             sync_folder(folder)
             self._seal(name, version, artifact.manifest.digest)
             return version
 
     def _sweep(self, name: str) -> None:
         """Remove what killed publishers left: they held the lock and are gone."""
-        for place in (_VERSIONS, _SEALS):
-            for left in (self._folder(name) / place).glob(".new-*"):
-                if left.is_dir():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
+        for place in ("", _VERSIONS, _SEALS):
+            sweep(self._folder(name) / place)
 
     def _seal(self, name: str, version: int, digest: str) -> None:
         """Written whole beside and renamed: a reader sees all of it or nothing."""
         seals = self._folder(name) / _SEALS
         seals.mkdir(exist_ok=True)
-        fresh = f".new-{secrets.token_hex(6)}"
-        write_folder(seals, {fresh: f"{digest}\n".encode()})
-        (seals / fresh).rename(seals / str(version))
+        replace_file(seals / str(version), f"{digest}\n".encode())
         sync_folder(seals)
 
     def _rename_to_next(self, fresh: Path, name: str) -> int:
@@ -250,10 +238,7 @@ class Registry:
         """Replace the file whole; the caller holds the lock."""
         folder = self._folder(name)
         value = {alias: {"version": e.version, "previous": list(e.previous)} for alias, e in entries.items()}
-        fresh = folder / ".aliases.new"
-        fresh.unlink(missing_ok=True)
-        write_folder(folder, {fresh.name: json.dumps(value, sort_keys=True, indent=2).encode() + b"\n"})
-        fresh.rename(folder / "aliases.json")
+        replace_file(folder / "aliases.json", json.dumps(value, sort_keys=True, indent=2).encode() + b"\n")
         sync_folder(folder)
 
     # Names and places

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ranking.data.atomic import replace_file, sweep
 from ranking.errors import ArtifactError, UsageError
 
 _STATE = "state.json"
@@ -53,7 +53,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Mapping[str
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(checkpoint.model).hexdigest()
     model = f"model-{digest[:16]}"
-    _write(folder / model, checkpoint.model)
+    replace_file(folder / model, checkpoint.model)
     state = {
         "rounds": checkpoint.rounds,
         "history": checkpoint.history,
@@ -62,7 +62,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Mapping[str
         "sha256": digest,
         "identity": identity,
     }
-    _write(folder / _STATE, json.dumps(state, indent=1).encode())
+    replace_file(folder / _STATE, json.dumps(state, indent=1).encode())
+    sweep(folder)
     for old in folder.glob("model-*"):
         if old.name != model:
             old.unlink()
@@ -103,18 +104,9 @@ def drop_checkpoint(folder: Path) -> None:
     """Remove the checkpoint of a run that has ended; a folder with other files in it stays, with them."""
     if not folder.is_dir():
         return
+    sweep(folder)
     for file in folder.iterdir():
         if file.name.startswith((_STATE, "model-")):
             file.unlink()
     with suppress(OSError):
         folder.rmdir()
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace the file by one rename, once the content is on disk."""
-    temporary = file.with_name(file.name + ".new")
-    with temporary.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(file)

@@ -22,7 +22,6 @@ import logging
 import os
 import shutil
 import time
-import uuid
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from ranking.data.arrays import Strings
+from ranking.data.atomic import beside, fresh_folder, replace_file, to_disk
 from ranking.data.dataset import RankingDataset
 from ranking.data.letor.lists import ReadOptions, read_lists
 from ranking.data.letor.parser.sources import STDIN
@@ -92,9 +92,7 @@ def _content_hash(folder: Path, path: str) -> str:
     with Path(path).open("rb") as stream:
         state["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
     memo.parent.mkdir(parents=True, exist_ok=True)
-    fresh = memo.with_name(f"{memo.name}.{uuid.uuid4().hex}")
-    fresh.write_text(json.dumps(state))
-    fresh.replace(memo)
+    replace_file(memo, json.dumps(state).encode())
     return str(state["sha256"])
 
 
@@ -116,9 +114,7 @@ def _key(hashes: Sequence[str], options: ReadOptions) -> str:
 
 def _keep(dataset: RankingDataset, entry: Path) -> None:
     """Writes an entry whole or not at all; another process may have been first."""
-    fresh = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
-    fresh.mkdir(parents=True)
-    try:
+    with fresh_folder(entry) as fresh:
         arrays: dict[str, Any] = {name: getattr(dataset, name) for name in ("features", "labels", "offsets")}
         for name in ("query_ids", "document_ids"):
             texts = getattr(dataset, name)
@@ -128,7 +124,7 @@ def _keep(dataset: RankingDataset, entry: Path) -> None:
         for name, array in arrays.items():
             with (fresh / f"{name}.npy").open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
-                _to_disk(stream)
+                to_disk(stream)
         facts = {
             "format": FORMAT,
             "feature_names": None if dataset.feature_names is None else list(dataset.feature_names),
@@ -144,10 +140,8 @@ def _keep(dataset: RankingDataset, entry: Path) -> None:
         }
         with (fresh / _ENTRY).open("w") as text:
             json.dump({"crc32": _crc32_of(facts), "facts": facts}, text)
-            _to_disk(text)
+            to_disk(text)
         _publish(fresh, entry)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _publish(fresh: Path, entry: Path) -> None:
@@ -161,7 +155,7 @@ def _publish(fresh: Path, entry: Path) -> None:
             with suppress(DataError):
                 _open(entry)
                 return
-            damaged = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
+            damaged = beside(entry)
             try:
                 entry.rename(damaged)
             except FileNotFoundError:  # another process took it away
@@ -169,12 +163,6 @@ def _publish(fresh: Path, entry: Path) -> None:
             shutil.rmtree(damaged, ignore_errors=True)
         else:
             return
-
-
-def _to_disk(stream: Any) -> None:
-    # Otherwise a power cut after the rename could leave zeros of the right length.
-    stream.flush()
-    os.fsync(stream.fileno())
 
 
 def _open(entry: Path) -> RankingDataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import BinaryIO, cast, get_args
 
 import numpy as np
 
+from ranking.data import atomic
 from ranking.data.arrays import Float32, Strings
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.data.letor.formatting import FEATURE_BYTES, LARGEST, SMALLEST, format_rows
@@ -58,25 +58,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Devices and pipes are written directly.
     """
     final = path.resolve()
-    direct = final.exists() and not final.is_file() and not final.is_dir()
-    fresh = final if direct else final.with_name(f".{final.name}.{uuid.uuid4().hex}")
     try:
         if final.is_dir():
             raise DataError(f"expected a file to write, got the folder {path}; name a file in it")
-        with fresh.open("wb") as stream:
+        direct = final.exists() and not final.is_file()
+        with final.open("wb") if direct else atomic.replacing(final) as stream:
             if final.suffix == ".gz":
                 # No name and no time, so that the same data gives the same bytes.
                 with gzip.GzipFile("", "wb", 6, stream, mtime=0) as compressed:
                     yield cast(BinaryIO, compressed)
             else:
                 yield stream
-        if not direct:
-            fresh.replace(final)
     except OSError as error:
         raise DataError(f"expected a file that can be written, got {error.strerror}: {path}") from error
-    finally:
-        if not direct:
-            fresh.unlink(missing_ok=True)
 
 
 def write_rows(

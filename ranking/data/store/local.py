@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ranking.data.arrays import Float32, Int64
+from ranking.data.atomic import replace_file
 from ranking.data.store.packed import PackedRows, write_packed
 from ranking.errors import DataError
 
@@ -189,9 +190,7 @@ def build_local(folder: Path, feature_names: Sequence[str], ids: Sequence[str], 
     fresh.mkdir()
     try:
         write_packed(fresh, feature_names, ids, matrix)
-        pointer = folder / f".{fresh.name}.json"
-        pointer.write_text(json.dumps({"format": FORMAT, "packed": fresh.name}))
-        pointer.replace(folder / STORE)
+        replace_file(folder / STORE, json.dumps({"format": FORMAT, "packed": fresh.name}).encode())
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise

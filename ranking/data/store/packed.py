@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ranking.compiled.names import NameTable, name_table, places
 from ranking.data.arrays import Float32, Int64
+from ranking.data.atomic import to_disk, write_folder
 from ranking.errors import DataError
 
 _PARTS = {"text": np.uint8, "starts": np.int64, "slots": np.int32}
@@ -81,7 +83,9 @@ def _check(folder: Path, names: object, matrix: Float32, parts: dict[str, np.nda
 
 def write_packed(folder: Path, feature_names: Sequence[str], ids: Sequence[str], matrix: Float32) -> None:
     """Write the rows into an empty folder; ids are distinct."""
-    np.save(folder / "matrix.npy", np.ascontiguousarray(matrix, np.float32))
-    for part, values in name_table(ids)._asdict().items():
-        np.save(folder / f"{part}.npy", values)
-    (folder / "names.json").write_text(json.dumps(list(feature_names)))
+    parts: dict[str, Any] = {"matrix": np.ascontiguousarray(matrix, np.float32), **name_table(ids)._asdict()}
+    for part, values in parts.items():
+        with (folder / f"{part}.npy").open("xb") as stream:
+            np.save(stream, values)
+            to_disk(stream)
+    write_folder(folder, {"names.json": json.dumps(list(feature_names)).encode()})

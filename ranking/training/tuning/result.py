@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranking.data.atomic import replace_file
 from ranking.errors import DataError
 from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
 from ranking.training.config import TrainConfig
@@ -119,10 +120,10 @@ class TuneResult:
 
     def write(self, out: Path) -> None:
         """best.toml, trials.jsonl and report.html."""
-        (out / "best.toml").write_text(self.toml(), "utf-8")
+        replace_file(out / "best.toml", self.toml().encode())
         rows = [_row(trial) for trial in self.trials]
-        (out / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-        (out / "report.html").write_text(render_search(self._report()), "utf-8")
+        replace_file(out / "trials.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        replace_file(out / "report.html", render_search(self._report()).encode())
 
     def toml(self) -> str:
         """The best configuration in the form `train --config` takes."""

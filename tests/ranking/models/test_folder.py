@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ranking.data import atomic
 from ranking.errors import ArtifactError, DataError, UsageError
 from ranking.models import folder as artifact
 from ranking.models.folder import (
@@ -21,7 +22,6 @@ from ranking.models.folder import (
     read_artifact,
     read_golden,
     read_manifest,
-    read_verified,
     save_artifact,
     seal,
 )
@@ -51,7 +51,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def test_a_saved_folder_reads_back(tmp_path: Path, kind: str) -> None:
     """Model bytes, names, missing policy, facts, golden rows and their scores."""
     folder = saved(tmp_path / "model", kind)
-    manifest, model, golden = read_verified(folder)
+    found = read_artifact(folder)
+    manifest, model, golden = found.manifest, found.model, found.golden
     assert model == model_of(kind)
     assert (manifest.kind, manifest.feature_names, manifest.missing) == (kind, NAMES, "nan")
     assert manifest.facts == {"rounds": 3}
@@ -107,7 +108,7 @@ def test_a_failure_leaves_the_old_folder(
     """Disk full while writing, here and for temporary files: the old model is there, and nothing else."""
     folder = saved(tmp_path / "model", "xgboost")
     before = _contents(folder)
-    monkeypatch.setattr(artifact, failing, full_disk)
+    monkeypatch.setattr(artifact if failing == "write_folder" else atomic, failing, full_disk)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with pytest.raises(DataError, match=r"writing .*model failed: No space .*Free space there, and run this"):
@@ -212,7 +213,7 @@ def test_a_folder_of_format_1_is_sealed_in_one_step(tmp_path: Path, monkeypatch:
     older = _contents(folder)
     assert not read_manifest(folder).sealed
     with monkeypatch.context() as patch:
-        patch.setattr(artifact, "write_folder", full_disk)
+        patch.setattr(artifact, "replace_file", full_disk)
         with pytest.raises(UsageError, match=r"cannot be written \(No space left on device\): seal a copy"):
             seal(folder)
     assert _contents(folder) == older

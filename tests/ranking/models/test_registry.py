@@ -198,7 +198,8 @@ def test_a_full_disk_leaves_the_registry_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room, "write_folder", full)
+    for writer in ("write_folder", "replace_file"):
+        monkeypatch.setattr(room, writer, full)
     with pytest.raises(
         DataError, match=r"publishing movies in .* failed: No space left.*the registry is as it was"
     ):
@@ -301,7 +302,7 @@ def test_publishers_killed_at_any_moment_leave_whole_versions_only(tmp_path: Pat
 def test_leftovers_of_a_killed_publisher_are_not_listed_and_swept(registry: Registry, model: Path) -> None:
     """A hidden folder with half a model."""
     registry.publish(model, "movies")
-    half = registry.root / "movies" / "versions" / ".new-0123"
+    half = registry.root / "movies" / "versions" / ".next.0123.new"
     half.mkdir()
     (half / "model.txt").write_text("tre")
     assert registry.versions("movies") == [1]

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from ranking.errors import ArtifactError, UsageError
-from ranking.training import checkpoint as room
 from ranking.training.checkpoint import (
     Checkpoint,
     drop_checkpoint,
@@ -73,7 +72,7 @@ def test_a_kill_at_any_write_leaves_a_whole_checkpoint(
         return moved
 
     with monkeypatch.context() as broken:
-        broken.setattr(room.os, "fsync", fsync)
+        broken.setattr("ranking.data.atomic.os.fsync", fsync)
         broken.setattr(Path, "replace", replace)
         with pytest.raises(KeyboardInterrupt):
             write_checkpoint(folder, second, RUN)

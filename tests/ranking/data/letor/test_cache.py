@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ranking.data import atomic
 from ranking.data.dataset import RankingDataset
 from ranking.data.letor import cache, read_letor
 from ranking.errors import DataError
@@ -156,7 +157,8 @@ def test_no_damage_of_any_file_gives_other_values(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every change of a byte and every cut of every file is noticed, or of no consequence."""
-    monkeypatch.setattr(cache, "_to_disk", lambda stream: stream.flush())  # hundreds of entries are written
+    for room in (cache, atomic):  # hundreds of entries are written
+        monkeypatch.setattr(room, "to_disk", lambda stream: stream.flush())
     (path.parent / "features.txt").write_text("1\tbm25\n2\tage\n3\tclicks\n")
     folder, rng = tmp_path / "cache", np.random.default_rng(0)
     expected = facts(read_letor(path, cache=folder))
