@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+
+from ranking.errors import nearest as closest
 
 LONGEST = 100
 """Characters of a name that are said back; a longer one is compared with no other."""
@@ -23,4 +24,4 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     """The known name that this one may be a slip of; the search takes the square of a name's length."""
     if len(name) > LONGEST:
         return None
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), None)
+    return closest(name, known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from pydantic_settings import (
 
 from ranking.compiled.cpus import available_cpus
 from ranking.compiled.jit import SHIPPED_VARIABLE
-from ranking.errors import UsageError
+from ranking.errors import UsageError, nearest
 
 PREFIX = "RANKWRIGHT_"
 DRAINING_VARIABLE = "RANKWRIGHT_DRAINING_FILE"
@@ -252,9 +251,8 @@ def _nearest(variable: str) -> str | None:
     """The setting whose name a variable's nearly is; whatever speaks of keys is meant to be one of theirs."""
     name = variable[len(PREFIX) :].lower()
     if "key" in name:
-        return difflib.get_close_matches(name, ("keys_file", "keys"), n=1, cutoff=0.0)[0]
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=NEAR)
-    return near[0] if near else None
+        return nearest(name, ("keys_file", "keys"), 0.0)
+    return nearest(name, Settings.model_fields, NEAR)
 
 
 def _explain(error: ValidationError) -> str:

@@ -7,8 +7,10 @@ folder keeps the file's name and hash, never its code, and nothing that opens a 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.abc import SourceLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +31,38 @@ def functions_of(name: str) -> tuple[dict[str, Callable[..., Any]], str]:
 
     Raises UsageError where it cannot be read or does not run.
     """
-    path = Path(name)
     try:
-        source = path.read_bytes()
+        source = Path(name).read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
-    spec = importlib.util.spec_from_file_location(f"own_code_{path.stem}", path)
+    return _run(name, source), f"sha256:{hashlib.sha256(source).hexdigest()}"
+
+
+@lru_cache(maxsize=16)
+def _run(name: str, source: bytes) -> dict[str, Callable[..., Any]]:
+    """Its functions; a file is run once as long as it stays the same, however many ask for them."""
+    loader = _Source(name, source)
+    spec = spec_from_loader(f"own_code_{Path(name).stem}", loader)
     assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"{name} does not run: {type(error).__name__}: {error}") from error
-    functions = {key: value for key, value in vars(module).items() if callable(value)}
-    return functions, f"sha256:{hashlib.sha256(source).hexdigest()}"
+    return {key: value for key, value in vars(module).items() if callable(value)}
+
+
+class _Source(SourceLoader):
+    """Runs the very bytes whose hash is kept: a file may change between two readings, bytecode may be old."""
+
+    def __init__(self, name: str, source: bytes) -> None:
+        self._name, self._source = name, source
+
+    def get_filename(self, fullname: str) -> str:
+        return self._name
+
+    def get_data(self, path: str) -> bytes:
+        return self._source
 
 
 def function_named(name: str) -> Callable[..., Any]:

@@ -6,7 +6,6 @@ is a feature.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ranking.data.dataset import Missing, RankingDataset
-from ranking.errors import DataError, MissingExtraError
+from ranking.errors import DataError, MissingExtraError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +114,8 @@ def _check_columns(parts: Mapping[str, pd.DataFrame]) -> None:
 def _nearest(name: str, others: Sequence[str]) -> str | None:
     """The one that `name` may have been meant to be: but for case and blanks the same, or spelt alike."""
     alike = {other.strip().casefold(): other for other in others}
-    near = difflib.get_close_matches(name.strip().casefold(), alike, n=1, cutoff=0.8)
-    return alike[near[0]] if near else None
+    near = nearest(name.strip().casefold(), alike, 0.8)
+    return None if near is None else alike[near]
 
 
 def _check_kinds(parts: Mapping[str, pd.DataFrame]) -> None:

@@ -47,7 +47,7 @@ def test_the_nearest_name_is_not_sought_for_a_long_one(monkeypatch: pytest.Monke
     def searched(*_: Any, **__: Any) -> list[str]:
         raise AssertionError("searched")
 
-    monkeypatch.setattr(echo.difflib, "get_close_matches", searched)
+    monkeypatch.setattr(echo, "closest", searched)
     assert nearest("a" * 101, ["a" * 101]) is None
     with pytest.raises(AssertionError):
         nearest("a" * 100, [])

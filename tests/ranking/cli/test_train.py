@@ -154,9 +154,10 @@ def test_presets_are_named_on_the_command_line_and_kept_with_the_model(
 
 @pytest.mark.parametrize("backend", ["lightgbm", pytest.param("xgboost", marks=pytest.mark.slow)])
 def test_a_file_of_ones_own_trains(cli: Cli, tmp_path: Path, judged: Path, backend: str) -> None:
-    """Its formula is RankNet's, so are its trees; the model opens without the file."""
+    """Its formula is RankNet's, so are its trees; it is run once, and the model opens without it."""
+    log = tmp_path / "log"
     (tmp_path / "mine.py").write_text(
-        "import math\n\n\n"
+        f"import math\n\nwith open({str(log)!r}, 'a') as log:\n    log.write('x')\n\n\n"
         "def loss(d):\n    return math.log1p(math.exp(-d))\n\n\n"
         "def gradient(d):\n    return -1.0 / (1.0 + math.exp(d))\n\n\n"
         "def hessian(d):\n    s = 1.0 / (1.0 + math.exp(-d))\n    return s * (1.0 - s)\n"
@@ -169,6 +170,7 @@ def test_a_file_of_ones_own_trains(cli: Cli, tmp_path: Path, judged: Path, backe
         (tmp_path / "mine.py").unlink(missing_ok=True)
         scores.append(load_ranker(out, probe=False).score(lists().features))
     assert scores[0] == pytest.approx(scores[1], rel=1e-4, abs=1e-6)
+    assert log.read_text() == "x"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
