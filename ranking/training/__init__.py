@@ -3,6 +3,7 @@
 config           TrainConfig: a run as data
 presets          what a run draws and how finely it bins, by name
 run              `train`
+trainers         who trains which backend
 watch            what happens after each round
 checkpoint       what a killed run continues from
 report           what its page says

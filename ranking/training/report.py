@@ -14,15 +14,14 @@ from ranking.metrics.evaluation import Evaluation, compare_evaluations
 from ranking.training.page import Curve, Estimate, MetricRow, Report, ScoreDistribution
 
 if TYPE_CHECKING:
-    from ranking.neural.ranker import NeuralRanker
     from ranking.training.config import TrainConfig
+    from ranking.training.trainers import Trained
     from ranking.training.watch import RunWatch
-    from ranking.trees.ranker import TreeRanker
 
 
 def training_report(
     config: TrainConfig,
-    ranker: TreeRanker | NeuralRanker,
+    ranker: Trained,
     data: RankingDataset,
     valid: RankingDataset | None,
     scores: Float32,
@@ -52,7 +51,7 @@ def training_report(
 
 def _summary(
     config: TrainConfig,
-    ranker: TreeRanker | NeuralRanker,
+    ranker: Trained,
     data: RankingDataset,
     valid: RankingDataset | None,
     watch: RunWatch,
@@ -98,7 +97,7 @@ def _rows(evaluations: Mapping[str, Evaluation], shown: RankingDataset) -> list[
     ]
 
 
-def _importance(ranker: TreeRanker | NeuralRanker, data: RankingDataset) -> list[tuple[str, float]]:
+def _importance(ranker: Trained, data: RankingDataset) -> list[tuple[str, float]]:
     gains = ranker.importance()
     shares = gains / (gains.sum() or 1.0)
     return [(data.name_of(i), float(shares[i])) for i in (-gains).argsort(kind="stable") if shares[i] > 0]

@@ -19,7 +19,7 @@ from ranking.data.arrays import Float32
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.data.overlap import shared_queries, sketch
 from ranking.data.profile import feature_profile, feature_ranges
-from ranking.errors import DataError, UsageError
+from ranking.errors import UsageError
 from ranking.metrics import Metric
 from ranking.metrics.evaluation import (
     Evaluation,
@@ -32,20 +32,15 @@ from ranking.metrics.evaluation import (
 )
 from ranking.models.folder import check_destination, golden_rows, save_artifact
 from ranking.models.ranker import Ranker, score_dataset
-from ranking.neural.ranker import NeuralRanker
-from ranking.objectives import objective_named
 from ranking.training.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
-from ranking.training.config import NEURAL, TrainConfig
+from ranking.training.config import TrainConfig
 from ranking.training.page import render
 from ranking.training.report import training_report
+from ranking.training.trainers import Trained, trainer_of
 from ranking.training.watch import Progress, RunWatch, interruptible
-from ranking.trees.backends import BACKENDS
-from ranking.trees.boosting import Job, boost, categorical_columns, first_rounds, rescales, stateful
-from ranking.trees.ranker import TreeRanker
+from ranking.trees.boosting import categorical_columns
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
-
-Trained = TreeRanker | NeuralRanker
 
 THIS_MODEL = "this model"
 
@@ -125,72 +120,85 @@ def train(
         taught = replace(data, labels=lessons(teacher, data), trusted=True)
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
-    watch = RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint)
-    with interruptible(watch):
-        return _finished(
-            config,
-            data,
-            taught,
-            valid,
-            out,
-            watch,
-            checkpoint,
-            against,
-            identity,
-            (*notes, *resumed),
-            warnings,
-            started,
-        )
+    run = _Run(
+        config=config,
+        metric=metric,
+        data=data,
+        taught=taught,
+        valid=valid,
+        out=out,
+        watch=RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint),
+        checkpoint=checkpoint,
+        against=against,
+        identity=identity,
+        notes=(*notes, *resumed),
+        warnings=warnings,
+        started=started,
+    )
+    with interruptible(run.watch):
+        return _finished(run)
 
 
-def _finished(
-    config: TrainConfig,
-    data: RankingDataset,
-    taught: RankingDataset,
-    valid: RankingDataset | None,
-    out: Path,
-    watch: RunWatch,
-    checkpoint: Checkpoint | None,
-    against: Ranker | None,
-    identity: Mapping[str, Any],
-    notes: tuple[str, ...],
-    warnings: tuple[str, ...],
-    started: float,
-) -> TrainResult:
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """All that was settled before the training: what is trained, on what, watched by whom, written where."""
+
+    config: TrainConfig
+    metric: Metric
+    data: RankingDataset
+    taught: RankingDataset
+    """the same lists with what is learned for labels"""
+    valid: RankingDataset | None
+    out: Path
+    watch: RunWatch
+    checkpoint: Checkpoint | None
+    against: Ranker | None
+    identity: Mapping[str, Any]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    started: float
+
+    @property
+    def shown(self) -> RankingDataset:
+        """The lists that the report measures on."""
+        return self.data if self.valid is None else self.valid
+
+
+def _finished(run: _Run) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
-    metric = Metric.parse(config.metric, **config.conventions)
-    ranker = _trained(config, taught, valid, watch, checkpoint)
-    baseline = best_feature(data, metric, config.seed)
-    shown = data if valid is None else valid
-    systems = _systems(ranker, shown, baseline, against)
-    metrics = _metrics(config, [data, shown])
+    config, watch = run.config, run.watch
+    trainer = trainer_of(config)
+    ranker = trainer.fit(config, run.taught, run.valid, watch, run.checkpoint)
+    baseline = best_feature(run.data, run.metric, config.seed)
+    systems = _systems(ranker, run.shown, baseline, run.against)
+    metrics = _metrics(config, [run.data, run.shown])
     evaluations = {
-        name: evaluate_scores(scores, shown, metrics, config.seed) for name, scores in systems.items()
+        name: evaluate_scores(scores, run.shown, metrics, config.seed) for name, scores in systems.items()
     }
     result = TrainResult(
-        folder=out,
+        folder=run.out,
         ranker=ranker,
         config=config,
         rounds=ranker.rounds,
-        seconds=time.monotonic() - started,
-        evaluation=None if valid is None else evaluations[THIS_MODEL],
+        seconds=time.monotonic() - run.started,
+        evaluation=None if run.valid is None else evaluations[THIS_MODEL],
         interrupted=watch.interrupted,
-        notes=(*notes, *_alarms(ranker)),
-        warnings=warnings,
+        notes=(*run.notes, *trainer.alarms(ranker)),
+        warnings=run.warnings,
     )
     report = training_report(
-        config, ranker, data, valid, systems[THIS_MODEL], evaluations, watch, identity, warnings
-    )
+        config, ranker, run.data, run.valid, systems[THIS_MODEL], evaluations, watch, run.identity,
+        run.warnings,
+    )  # fmt: skip
     save_artifact(
-        out,
+        run.out,
         ranker,
-        facts=_facts(result, data, valid, identity, watch, baseline)
-        | {"conventions": conventions_of(metrics)},
-        golden=golden_rows(data.features, config.seed),
+        facts=_facts(run, result, baseline) | {"conventions": conventions_of(metrics)},
+        golden=golden_rows(run.data.features, config.seed),
         extra={"report.html": render(report).encode()},
     )
     if not result.interrupted:
-        drop_checkpoint(folder_for(out))
+        drop_checkpoint(folder_for(run.out))
     return replace(result, interrupted=watch.interrupted)
 
 
@@ -198,47 +206,7 @@ def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None)
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
     metric = Metric.parse(config.metric, **config.conventions)
     watch = RunWatch(config, metric, data, valid, None, None, None)
-    return _trained(config, data, valid, watch, None)
-
-
-def _trained(
-    config: TrainConfig,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    watch: RunWatch,
-    checkpoint: Checkpoint | None,
-) -> Trained:
-    backend = _network if config.backend == NEURAL else _boosted
-    return backend(config, data, valid, watch, checkpoint)
-
-
-def _network(
-    config: TrainConfig,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    watch: RunWatch,
-    checkpoint: Checkpoint | None,
-) -> NeuralRanker:
-    """The network of the best epoch. Raises MissingExtraError without torch."""
-    loss = config.loss()
-    from ranking.neural.fitting import NeuralJob
-    from ranking.neural.fitting import fit as fit_network
-
-    job = NeuralJob(
-        train=data, valid=valid, loss=loss, settings=config.network, epochs=config.rounds, seed=config.seed,
-        threads=config.threads, missing=config.missing, watch=watch,
-        start=None if checkpoint is None else checkpoint.model,
-    )  # fmt: skip
-    return fit_network(job)
-
-
-def _alarms(ranker: Trained) -> tuple[str, ...]:
-    if isinstance(ranker, NeuralRanker) and ranker.audit.get("collapsed"):
-        return (
-            "the network has collapsed: it gives the documents of a list all but one score. Lower "
-            "neural.rate, or take an objective that separates them (`rankwright losses`)",
-        )
-    return ()
+    return trainer_of(config).fit(config, data, valid, watch, None)
 
 
 def lessons(teacher: Ranker, data: RankingDataset) -> Float32:
@@ -306,64 +274,10 @@ def _checkpoint_to_resume(
     checkpoint = read_checkpoint(folder_for(out), identity)
     if checkpoint is None:
         return None, ["no checkpoint to resume from: started at round 0"]
-    state = None
-    if config.backend != NEURAL:
-        state = stateful(config.backend, config.booster_settings, config.builtin)
+    state = trainer_of(config).unrestorable(config)
     if state is not None:
         return None, [f"{config.backend} cannot restore the state of {state}: started at round 0"]
     return checkpoint, [f"resumed after round {checkpoint.rounds}"]
-
-
-def _boosted(
-    config: TrainConfig,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    watch: RunWatch,
-    checkpoint: Checkpoint | None,
-) -> TreeRanker:
-    """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
-    builtin = config.builtin
-    if valid is not None and config.early_stopping and rescales(config.backend, config.booster_settings):
-        raise UsageError(
-            "dart rescales earlier trees in every round, so that the best round cannot be kept: "
-            "use --early-stopping 0"
-        )
-    job = Job(
-        train=data,
-        valid=valid,
-        objective=objective_named(config.objective, config.objective_settings)
-        if builtin is None
-        else builtin or BACKENDS[config.backend].builtin,
-        booster=config.booster_settings,
-        categorical=categorical_columns(config.categorical, data),
-        gain=config.gain,
-        discount=config.discount,
-        query_fraction=config.queries_a_tree,
-        rounds=config.rounds,
-        seed=config.seed,
-        threads=config.threads,
-        watch=watch,
-        start=None if checkpoint is None else checkpoint.model,
-    )
-    # A run may have been killed after its last round: then there is nothing left to train.
-    ended = checkpoint is not None and watch.finished
-    model = checkpoint.model if checkpoint is not None and ended else boost(config.backend, job)
-    names = tuple(data.name_of(i) for i in range(data.feature_count))
-    ranker = TreeRanker.from_bytes(config.backend, model, feature_names=names, missing=config.missing)
-    if not ranker.importance().any():
-        raise DataError(
-            "the booster found no split to make, so that every score would be the same: for little data "
-            "lower booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost); "
-            "or check the labels"
-        )
-    cut = (config.early_stopping or watch.interrupted) and not rescales(
-        config.backend, config.booster_settings
-    )
-    keep = watch.best_round if cut else None
-    if keep is None or keep >= ranker.rounds:
-        return ranker
-    short = first_rounds(config.backend, model, keep)
-    return TreeRanker.from_bytes(config.backend, short, feature_names=names, missing=config.missing)
 
 
 def _systems(
@@ -383,16 +297,9 @@ def _metrics(config: TrainConfig, parts: Sequence[RankingDataset]) -> list[Metri
     return [Metric.parse(name, **config.conventions) for name in names]
 
 
-def _facts(
-    result: TrainResult,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    identity: Mapping[str, Any],
-    watch: RunWatch,
-    baseline: FeatureBaseline,
-) -> dict[str, Any]:
+def _facts(run: _Run, result: TrainResult, baseline: FeatureBaseline) -> dict[str, Any]:
     """What the manifest says of the run; no times, so that equal runs give equal folders."""
-    config = result.config
+    config, data, valid, identity = run.config, run.data, run.valid, run.identity
     resolved = config.resolved()
     facts: dict[str, Any] = {
         "objective": resolved.pop("objective"),
@@ -401,11 +308,11 @@ def _facts(
         "data": {"train": identity["train data"], "valid": identity["held-out data"]},
         "query_digests": {"train": sketch(data)} | ({} if valid is None else {"valid": sketch(valid)}),
         "rounds": result.rounds,
-        "rounds_trained": watch.rounds,
+        "rounds_trained": run.watch.rounds,
         "interrupted": result.interrupted,
         "metrics": {},
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
-        **({"audit": dict(result.ranker.audit)} if isinstance(result.ranker, NeuralRanker) else {}),
+        **({"audit": dict(audit)} if (audit := getattr(result.ranker, "audit", None)) is not None else {}),
         **({"teacher": identity["teacher"]} if "teacher" in identity else {}),
         **_named_categories(config, data),
         "feature_ranges": feature_ranges(data.features),

@@ -221,7 +221,7 @@ def refuse_to_boost(backend: str, job: Job) -> bytes:
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ranking.training.run.boost", refuse_to_boost)
+    monkeypatch.setattr("ranking.training.trainers.boost", refuse_to_boost)
 
 
 @pytest.mark.usefixtures("no_training")
@@ -378,7 +378,7 @@ def test_another_config_or_other_data_is_not_resumed(tmp_path: Path, monkeypatch
     """The message names what differs."""
     out = tmp_path / "model"
     killed_at(3, quick(), out, lists())
-    monkeypatch.setattr("ranking.training.run.boost", refuse_to_boost)
+    monkeypatch.setattr("ranking.training.trainers.boost", refuse_to_boost)
     with pytest.raises(UsageError, match="different: booster"):
         resumed(quick(booster={"max_bin": 15}), out, lists())
     with pytest.raises(UsageError, match="different: objective, rounds"):
@@ -454,7 +454,7 @@ def test_resuming_without_a_checkpoint_starts_over_and_says_so(tmp_path: Path) -
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed_at(3, quick(), tmp_path / "model", lists())
-    monkeypatch.setattr("ranking.training.run.boost", refuse_to_boost)
+    monkeypatch.setattr("ranking.training.trainers.boost", refuse_to_boost)
     model = next(folder_for(tmp_path / "model").glob("model-*"))
     model.write_bytes(model.read_bytes()[:-20])
     with pytest.raises(
