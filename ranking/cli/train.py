@@ -119,10 +119,10 @@ def _warm_up(settings: TrainConfig) -> None:
     if settings.backend == "neural":
         return
     if settings.builtin is None:
-        from ranking.objectives import objective_named, warm_up
+        from ranking.objectives import warm_up
 
         with waiting("compiling the training objective for this machine (kept on disk for later runs) ..."):
-            warm_up(objective_named(settings.objective, settings.objective_settings))
+            warm_up(settings.training_objective)
     compile_scorer(settings.backend)
 
 

@@ -20,6 +20,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from ranking.trees.backends import BACKENDS
 if TYPE_CHECKING:
     from ranking.data.dataset import Missing
     from ranking.neural.settings import NeuralSettings
+    from ranking.objectives import Objective
 
 BUILTIN_PREFIX = "builtin"
 
@@ -219,13 +221,19 @@ class TrainConfig:
         given = self.query_fraction
         return float(PRESETS[self.preset].query_fraction if given is None else given)
 
-    @property
-    def objective_settings(self) -> dict[str, Any]:
-        """The objective's parameters: the backend's, the run's gain and discount, what was asked for."""
+    @cached_property
+    def training_objective(self) -> Objective:
+        """What trees are trained on, made once: by the backend's parameters, the run's gain and discount, and
+        what was asked for.
+
+        Raises UsageError for an unknown name or parameter.
+        """
         from ranking.objectives import objective_named, parameters_of
 
         worths = self._worths_among(parameters_of(objective_named(self.objective)))
-        return {**BACKENDS[self.backend].objective, **worths, **self.objective_parameters}
+        parameters = {**BACKENDS[self.backend].objective, **worths, **self.objective_parameters}
+        made: Objective = objective_named(self.objective, parameters)
+        return made
 
     def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The gain and discount of the run that are parameters of an objective too."""
@@ -237,15 +245,15 @@ class TrainConfig:
 
     def resolved(self) -> dict[str, Any]:
         """The run as nested plain data, the form of the TOML file, each objective parameter spelled out."""
-        from ranking.objectives import objective_named, parameters_of
-
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         parameters = plain.pop("objective_parameters")
         if self.backend == NEURAL:
             return self._resolved_network(plain)
         plain.pop(NEURAL)
         if self.builtin is None:
-            parameters = parameters_of(objective_named(self.objective, self.objective_settings))
+            from ranking.objectives import parameters_of
+
+            parameters = parameters_of(self.training_objective)
         return plain | {
             "query_fraction": self.queries_a_tree,
             "objective": {"name": self.objective, **parameters},

@@ -8,7 +8,6 @@ from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.models.ranker import Ranker
 from ranking.neural.ranker import NeuralRanker
-from ranking.objectives import objective_named
 from ranking.training.checkpoint import Checkpoint
 from ranking.training.config import NEURAL, TrainConfig
 from ranking.training.watch import RunWatch
@@ -106,9 +105,7 @@ def _tree_job(
     return Job(
         train=data,
         valid=valid,
-        objective=objective_named(config.objective, config.objective_settings)
-        if own is None
-        else own or BACKENDS[config.backend].builtin,
+        objective=config.training_objective if own is None else own or BACKENDS[config.backend].builtin,
         booster=config.booster_settings,
         categorical=categorical_columns(config.categorical, data),
         gain=config.gain,

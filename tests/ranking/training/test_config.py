@@ -11,6 +11,7 @@ import pytest
 
 from ranking.compiled.cpus import available_cpus
 from ranking.errors import UsageError
+from ranking.objectives import LambdaRank
 from ranking.training.config import TrainConfig
 
 
@@ -314,3 +315,13 @@ def test_what_is_no_feature_cannot_be_categorical(given: Any) -> None:
 def test_networks_know_no_categories() -> None:
     with pytest.raises(UsageError, match="categorical is for trees"):
         TrainConfig(backend="neural", categorical=[1])
+
+
+def test_the_objective_is_made_once_and_by_what_decides_it() -> None:
+    """The backend's parameters, below the run's gain, below what was asked for."""
+    config = TrainConfig(backend="xgboost", gain="linear", objective_parameters={"truncation": 7})
+    made = config.training_objective
+    assert config.training_objective is made
+    assert made == LambdaRank(hessian_scale=2.0, gain="linear", truncation=7)
+    asked = replace(config, objective_parameters={"hessian_scale": 3.0})
+    assert asked.training_objective == LambdaRank(hessian_scale=3.0, gain="linear")
