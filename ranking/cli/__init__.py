@@ -6,6 +6,7 @@ models                              folders and registry; serving
 data, features, log                 lists, stores, journals
 objectives, losses                  what there is to train on, described and examined
 keys                                keys of the service
+options                             what decides a training run
 console                             what all of them say, and how
 
 Results go to stdout, messages to stderr; `--json` prints exactly one JSON object. Exit codes: 0 ok,

@@ -23,94 +23,17 @@ from ranking.cli.console import (
     table,
     waiting,
 )
+from ranking.cli.options import RunOptions, takes_run_options
 
 if TYPE_CHECKING:
     from ranking.training.config import TrainConfig
 
-Backend = Annotated[
-    str | None, typer.Option(help="lightgbm, xgboost or neural.  [lightgbm]", show_default=False)
-]
-ObjectiveName = Annotated[
-    str | None,
-    typer.Option(
-        help="A name of `rankwright objectives` (for neural: `rankwright losses`), FILE.py, or builtin, the "
-        "booster's own.  [lambdarank]",
-        show_default=False,
-    ),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        help="standard; fast: a third of the time; plain: the booster's own trees.  [standard]",
-        show_default=False,
-    ),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any field, such as objective.truncation=20, booster.num_leaves=63 or neural.hidden=256,128.",
-    ),
-]
-Rounds = Annotated[
-    int | None, typer.Option(help="Trees at most, or epochs.  [500, neural: 40]", show_default=False)
-]
-MetricName = Annotated[
-    str | None, typer.Option(help="What early stopping watches.  [ndcg@10]", show_default=False)
-]
-Gain = Annotated[
-    str | None,
-    typer.Option(
-        help="What a label is worth, to metrics and objective: exponential (2^label - 1), linear, numbers by "
-        "label (0,1,3), or FILE.py:FUNCTION.  [exponential]",
-        show_default=False,
-    ),
-]
-Discount = Annotated[
-    str | None,
-    typer.Option(
-        help="What a rank is worth: log2 (1 / log2(1 + rank)), reciprocal, numbers from rank 1, or "
-        "FILE.py:FUNCTION.  [log2]",
-        show_default=False,
-    ),
-]
-EarlyStopping = Annotated[
-    int | None,
-    typer.Option(
-        help="Rounds without a better value before stopping; 0 never.  [100, neural: 8]", show_default=False
-    ),
-]
-Seed = Annotated[
-    int | None, typer.Option(help="The same seed and threads give the same bytes.  [1]", show_default=False)
-]
-Threads = Annotated[int | None, typer.Option(help="Threads to train with.  [all]", show_default=False)]
-Device = Annotated[
-    str | None,
-    typer.Option(help="Where a network is trained: auto, cpu or cuda.  [auto]", show_default=False),
-]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags override it.")]
-MissingPolicy = Annotated[
-    str | None,
-    typer.Option("--missing", help="What an absent feature is: zero or nan.  [zero]", show_default=False),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("cv")(cv)
-
-
-def training_config(file: Path | None, sets: list[str] | None, **flags: Any) -> TrainConfig:
-    """The run of these flags, over the file's, over the defaults; flags that are None were not given."""
-    from ranking.metrics.conventions import written
-    from ranking.training.config import WORTHS, TrainConfig
-
-    flags |= {name: written(flags[name]) for name in WORTHS if flags.get(name) is not None}
-    return TrainConfig.load(
-        file, {key: value for key, value in flags.items() if value is not None}, sets or []
-    )
 
 
 def _warm_up(settings: TrainConfig) -> None:
@@ -126,27 +49,15 @@ def _warm_up(settings: TrainConfig) -> None:
     compile_scorer(settings.backend)
 
 
+@takes_run_options()
 def train(
     data: DataFiles,
     out: Annotated[Path, typer.Option("--out", help="Folder the model is written to.")],
+    run: RunOptions,
     valid: Annotated[
         list[str] | None,
         typer.Option("--valid", help="Held-out LETOR file; without one a fifth of the queries is held out."),
     ] = None,
-    backend: Backend = None,
-    objective: ObjectiveName = None,
-    preset: Preset = None,
-    sets: Sets = None,
-    rounds: Rounds = None,
-    metric: MetricName = None,
-    gain: Gain = None,
-    discount: Discount = None,
-    early_stopping: EarlyStopping = None,
-    seed: Seed = None,
-    threads: Threads = None,
-    config: ConfigFile = None,
-    missing: MissingPolicy = None,
-    device: Device = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
     ] = False,
@@ -163,23 +74,18 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a ranker and write it, with a one-page report, as a model folder."""
-    if teacher is not None and objective is None and config is None:
-        objective = "margin_mse"
-    settings = training_config(
-        config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
-        rounds=rounds, metric=metric, gain=gain, discount=discount, early_stopping=early_stopping, seed=seed,
-        threads=threads, missing=missing,
-    )  # fmt: skip
+    taught = teacher is not None and run.objective is None and run.config is None
+    settings = run.settings(**({"objective": "margin_mse"} if taught else {}))
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.models.folder import check_destination
-    from ranking.training.run import train as run
+    from ranking.training.run import train as train_ranker
 
     check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
     other = None if against is None else open_model(against)
     taught_by = None if teacher is None else open_model(teacher)
     try:
-        result = run(
+        result = train_ranker(
             settings,
             load(data, **read),
             None if not valid else load(valid, **read),
@@ -208,10 +114,6 @@ def _rounds_of(config: TrainConfig) -> str:
     return "epochs" if config.backend == "neural" else "rounds"
 
 
-def _with_device(sets: list[str] | None, device: str | None) -> list[str]:
-    return [*(sets or []), *([] if device is None else [f"neural.device={device}"])]
-
-
 def _summary(result: Any) -> str:
     lines = [
         f"{result.config.backend} {result.config.objective}: {result.rounds} {_rounds_of(result.config)} "
@@ -234,35 +136,19 @@ def _summary(result: Any) -> str:
     return "\n".join(lines)
 
 
+@takes_run_options()
 def cv(
     data: DataFiles,
+    run: RunOptions,
     folds: Annotated[
         str, typer.Option(help="A number; `files`: each DATA file is a fold; or a file of `QUERY<TAB>FOLD`.")
     ] = "5",
-    backend: Backend = None,
-    objective: ObjectiveName = None,
-    preset: Preset = None,
-    sets: Sets = None,
-    rounds: Rounds = None,
-    metric: MetricName = None,
-    gain: Gain = None,
-    discount: Discount = None,
-    early_stopping: EarlyStopping = None,
-    seed: Seed = None,
-    threads: Threads = None,
-    config: ConfigFile = None,
-    missing: MissingPolicy = None,
-    device: Device = None,
     regroup: Regroup = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Cross-validate by query: each fold is tested once, and the fold before it stops the training."""
-    settings = training_config(
-        config, _with_device(sets, device), backend=backend, objective=objective, preset=preset,
-        rounds=rounds, metric=metric, gain=gain, discount=discount, early_stopping=early_stopping, seed=seed,
-        threads=threads, missing=missing,
-    )  # fmt: skip
+    settings = run.settings()
     _warm_up(settings)
     from ranking.training.crossvalidation import cross_validate, folds_from
 

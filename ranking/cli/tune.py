@@ -11,22 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ranking.cli.console import DataFiles, Json, Regroup, end_progress, load, say, show, show_json
-from ranking.cli.train import (
-    Backend,
-    ConfigFile,
-    Discount,
-    EarlyStopping,
-    Gain,
-    MetricName,
-    MissingPolicy,
-    Preset,
-    Quiet,
-    Rounds,
-    Seed,
-    Sets,
-    Threads,
-    training_config,
-)
+from ranking.cli.options import RunOptions, takes_run_options
+from ranking.cli.train import Quiet
 from ranking.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,9 +27,11 @@ def register(app: typer.Typer) -> None:
     app.command("tune")(tune)
 
 
+@takes_run_options(without=("objective", "device"))
 def tune(
     data: DataFiles,
     out: Annotated[Path, typer.Option("--out", help="Folder for best.toml, the report and the study.")],
+    run: RunOptions,
     objective: Annotated[
         str | None,
         typer.Option(help="Names with commas between.  [lambdarank, ranknet, xendcg and others]"),
@@ -60,18 +48,6 @@ def tune(
     study: Annotated[
         Path | None, typer.Option(help="SQLite file to share or resume.  [OUT/study.db]", show_default=False)
     ] = None,
-    backend: Backend = None,
-    preset: Preset = None,
-    sets: Sets = None,
-    rounds: Rounds = None,
-    metric: MetricName = None,
-    gain: Gain = None,
-    discount: Discount = None,
-    early_stopping: EarlyStopping = None,
-    seed: Seed = None,
-    threads: Threads = None,
-    config: ConfigFile = None,
-    missing: MissingPolicy = None,
     regroup: Regroup = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -81,19 +57,15 @@ def tune(
     The same command goes on after a kill; run in several terminals they share the search. What --set or
     --config fixes is not searched.
     """
-    start = training_config(
-        config, sets, backend=backend, preset=preset, rounds=rounds, metric=metric, gain=gain,
-        discount=discount, early_stopping=early_stopping, seed=seed, threads=threads, missing=missing,
-        objective=None if objective is None else objective.split(",")[0],
-    )  # fmt: skip
+    start = run.settings(objective=None if objective is None else objective.split(",")[0])
     seconds = None if budget is None else _seconds(budget)
     if trials is None and seconds is None:
         trials = 50
-    space = _space(start, objective, named=objective is not None or config is not None)
+    space = _space(start, objective, named=objective is not None or run.config is not None)
     from ranking.data.overlap import repeated_queries
     from ranking.data.places import check_folder
     from ranking.training.crossvalidation import folds_from
-    from ranking.training.tuning import tune as run
+    from ranking.training.tuning import tune as search
 
     check_folder(out)
     if study is not None:
@@ -103,7 +75,7 @@ def tune(
     for warning in repeated_queries(dealt.dataset, dealt.fold):
         say(f"warning: {warning}")
     try:
-        result = run(
+        result = search(
             space,
             dealt,
             out,

@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -35,8 +35,6 @@ from service.wire.messages import (
     RequestId,
     Result,
 )
-
-Kind = TypeVar("Kind")
 
 WARNINGS_HEADER = "X-Warnings"
 """A JSON array of strings, for TEI, whose answer is a bare list: the others have `meta.warnings`."""
