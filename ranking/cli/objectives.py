@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ranking.cli.console import Json, show, show_json, table, waiting
+
+if TYPE_CHECKING:
+    from ranking.objectives import Objective
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="One of the list, gumbel:NAME, or FILE.py.", show_default=False)
@@ -76,7 +79,7 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
         raise CheckFailedError(f"{name} does not pass the loss doctor")
 
 
-def _named(name: str, sets: list[str] | None) -> Any:
+def _named(name: str, sets: list[str] | None) -> Objective:
     """The objective with its `--set` parameters, which may be written as `train` has them."""
     from ranking.objectives import objective_named
     from ranking.training.config import TrainConfig
@@ -86,22 +89,22 @@ def _named(name: str, sets: list[str] | None) -> Any:
     return objective_named(name, config.objective_parameters)
 
 
-def _parameters(objective: Any) -> dict[str, Any]:
+def _parameters(objective: Objective) -> dict[str, Any]:
     from ranking.objectives import parameters_of
 
     return parameters_of(objective)
 
 
-def _changed(objective: Any) -> dict[str, Any]:
+def _changed(objective: Objective) -> dict[str, Any]:
     """What sets a member apart from others of its class: metric map and the like."""
     usual = _parameters(type(objective)())
     return {key: value for key, value in _parameters(objective).items() if value != usual[key]}
 
 
-def _described(name: str, objective: Any) -> dict[str, Any]:
+def _described(name: str, objective: Objective) -> dict[str, Any]:
     facts = {fact: getattr(objective, fact) for fact in _FACTS}
     return {"name": name, **facts, "parameters": _parameters(objective)}
 
 
-def _documentation(objective: Any) -> str:
+def _documentation(objective: Objective) -> str:
     return inspect.getdoc(type(objective)) or ""

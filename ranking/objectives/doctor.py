@@ -22,6 +22,7 @@ from ranking.data.arrays import Float64
 from ranking.data.dataset import RankingDataset
 from ranking.errors import RankwrightError
 from ranking.metrics import Metric
+from ranking.objectives.protocol import Objective
 
 _GRID = 0.37
 """Tied scores are multiples of this: no gap of two, and no score, is a usual margin, where a hinge bends."""
@@ -84,7 +85,7 @@ class Certificate:
         }
 
 
-def examine(objective: Any, name: str | None = None) -> Certificate:
+def examine(objective: Objective, name: str | None = None) -> Certificate:
     """All checks of one objective, some seconds of work.
 
     A check that the objective's own code breaks out of counts as failed, with the error as its detail.
@@ -99,14 +100,14 @@ def examine(objective: Any, name: str | None = None) -> Certificate:
     )
 
 
-def _tried(check: Callable[[Any], Finding], objective: Any) -> Finding:
+def _tried(check: Callable[[Objective], Finding], objective: Objective) -> Finding:
     try:
         return check(objective)
     except BROKEN as error:
         return Finding(False, f"{type(error).__name__}: {error}")
 
 
-def _with_positions(objective: Any) -> Any:
+def _with_positions(objective: Objective) -> Any:
     """Propensities given: what estimation finds in a few random lists says nothing about the gradient."""
     if objective.needs_positions and getattr(objective, "propensities", None) == "estimate":
         table = [1.0 / (1 + rank) for rank in range(_LONG)]
@@ -147,7 +148,7 @@ def _off(found: Any, expected: Any) -> float:
     return float(np.abs(np.asarray(found) - expected).max(initial=0.0)) / scale
 
 
-def gradient_is_derivative(objective: Any) -> Finding:
+def gradient_is_derivative(objective: Objective) -> Finding:
     """Central differences of the loss, where scores differ and where they tie."""
     dataset, worst = _small(), 0.0
     for ties in (False, True):
@@ -157,7 +158,7 @@ def gradient_is_derivative(objective: Any) -> Finding:
     return Finding(worst < _TOLERANCE, f"worst relative error of finite differences {worst:.0e}")
 
 
-def hessian_is_second_derivative(objective: Any) -> Finding:
+def hessian_is_second_derivative(objective: Objective) -> Finding:
     """Where it says exact: central second differences; else it must only be usable."""
     if objective.hessian != "exact":
         return Finding(None, f"a {objective.hessian}: does not apply")
@@ -168,7 +169,7 @@ def hessian_is_second_derivative(objective: Any) -> Finding:
     return Finding(worst < 1e-3, f"worst relative error of second differences {worst:.0e}")
 
 
-def _differences(objective: Any, scores: Float64, dataset: RankingDataset) -> tuple[Float64, Float64]:
+def _differences(objective: Objective, scores: Float64, dataset: RankingDataset) -> tuple[Float64, Float64]:
     first, second = np.empty(len(scores)), np.empty(len(scores))
     middle = objective.loss(scores, dataset, scores)
     for row in range(len(scores)):
@@ -179,7 +180,7 @@ def _differences(objective: Any, scores: Float64, dataset: RankingDataset) -> tu
     return first, second
 
 
-def hessian_is_usable(objective: Any) -> Finding:
+def hessian_is_usable(objective: Objective) -> Finding:
     """Never negative, and not zero where the gradient is not: a leaf is -gradient / hessian."""
     dataset = _small()
     negative, lost = 0, 0
@@ -193,7 +194,7 @@ def hessian_is_usable(objective: Any) -> Finding:
     )
 
 
-def steps_improve_the_order(objective: Any) -> Finding:
+def steps_improve_the_order(objective: Objective) -> Finding:
     """Newton steps on the scores themselves, no longer than one each, raise NDCG: the sign is right."""
     dataset = _lists([30] * 20, seed=3)
     scores, metric = _scores(dataset), Metric.parse("ndcg@10")
@@ -205,7 +206,7 @@ def steps_improve_the_order(objective: Any) -> Finding:
     return Finding(after > before + 0.02, f"NDCG@10 of random lists from {before:.3f} to {after:.3f}")
 
 
-def row_order_never_matters(objective: Any) -> Finding:
+def row_order_never_matters(objective: Objective) -> Finding:
     """Permuting the rows of a list permutes the gradient, tied scores included."""
     if objective.stochastic:
         return Finding(None, "noise belongs to rows: does not apply")
@@ -228,7 +229,7 @@ def row_order_never_matters(objective: Any) -> Finding:
     return Finding(worst < 1e-9, f"tied and distinct scores, relative difference {worst:.0e}")
 
 
-def constants_never_matter(objective: Any) -> Finding:
+def constants_never_matter(objective: Objective) -> Finding:
     """A constant added to a list's scores changes nothing, and forces sum to zero within it."""
     if not objective.shift_invariant:
         return Finding(None, "scores mean something by themselves: does not apply")
@@ -244,7 +245,7 @@ def constants_never_matter(objective: Any) -> Finding:
     )
 
 
-def nothing_to_learn_is_no_error(objective: Any) -> Finding:
+def nothing_to_learn_is_no_error(objective: Objective) -> Finding:
     """One document, equal labels, no relevant document, tied scores: finite, and no force on one alone."""
     kinds = {"one document": [3.0], "equal labels": [1.0] * 3, "none relevant": [0.0] * 4}
     wrong = []
@@ -261,7 +262,7 @@ def nothing_to_learn_is_no_error(objective: Any) -> Finding:
     return Finding(not wrong, f"wrong on: {', '.join(wrong)}" if wrong else ", ".join(kinds))
 
 
-def extremes_stay_finite(objective: Any) -> Finding:
+def extremes_stay_finite(objective: Objective) -> Finding:
     """Scores of 1e30 and -1e30 and beside them usual ones, as trained and as defined."""
     dataset = _lists([15], seed=6)
     wrong = []
@@ -275,7 +276,7 @@ def extremes_stay_finite(objective: Any) -> Finding:
     return Finding(not wrong, f"not finite at {', '.join(wrong)}" if wrong else "finite at ±100, ±1e6, ±1e30")
 
 
-def training_numbers_are_the_defined_ones(objective: Any) -> Finding:
+def training_numbers_are_the_defined_ones(objective: Objective) -> Finding:
     """What a booster is given (single precision) against `gradients` (double), at scores of several sizes."""
     dataset, worst = _lists([40] * 5, seed=7), 0.0
     trained = objective.prepare(dataset, 1, 0)
@@ -288,7 +289,7 @@ def training_numbers_are_the_defined_ones(objective: Any) -> Finding:
     return Finding(worst < 1e-4, f"float32 against float64, relative difference {worst:.0e}")
 
 
-def runs_repeat(objective: Any) -> Finding:
+def runs_repeat(objective: Objective) -> Finding:
     """The same bytes from one thread and three, again, and by a run continued after two rounds."""
     dataset = _lists([12] * 12, seed=8)
     rounds = [_scores(dataset, seed=seed) for seed in range(4)]
@@ -307,7 +308,7 @@ def _same(a: Any, b: Any) -> bool:
     return all(bool((x == y).all()) for x, y in zip(a, b, strict=True))
 
 
-def weights_count(objective: Any) -> Finding:
+def weights_count(objective: Objective) -> Finding:
     """A query's weight multiplies its gradient and hessian; 0 leaves the query out."""
     dataset = _small()
     weights = np.arange(dataset.query_count, dtype=np.float32) / np.float32(2)
@@ -318,7 +319,7 @@ def weights_count(objective: Any) -> Finding:
     return Finding(worst < 1e-6, f"query weights, relative difference {worst:.0e}")
 
 
-def long_lists_work(objective: Any) -> Finding:
+def long_lists_work(objective: Objective) -> Finding:
     """One list of 20,000 documents: finite, and balanced where forces are between documents."""
     dataset = _lists([_LONG], seed=9)
     started = time.perf_counter()
@@ -330,7 +331,7 @@ def long_lists_work(objective: Any) -> Finding:
     return Finding(fine, f"{_LONG} documents in {spent:.2f} s")
 
 
-CHECKS: dict[str, Callable[[Any], Finding]] = {
+CHECKS: dict[str, Callable[[Objective], Finding]] = {
     "gradient": gradient_is_derivative,
     "hessian": hessian_is_second_derivative,
     "curvature": hessian_is_usable,
@@ -347,7 +348,7 @@ CHECKS: dict[str, Callable[[Any], Finding]] = {
 """What is examined, in the order of the certificate."""
 
 
-def _speed(objective: Any) -> dict[str, Any] | None:
+def _speed(objective: Objective) -> dict[str, Any] | None:
     """The fastest of several rounds over 200 lists of 120 documents, on one thread."""
     dataset = _lists([120] * 200, seed=10)
     pairs = objective.family == "pairwise"

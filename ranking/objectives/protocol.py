@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from dataclasses import Field
+from typing import Any, ClassVar, Literal, Protocol
 
 from ranking.data.dataset import RankingDataset
 from ranking.objectives.pairwise import Gradients
@@ -18,8 +19,11 @@ class Objective(Protocol):
     stochastic       are there draws, by seed, round and row?
     needs_positions  does the data need the positions at which documents were shown?
 
-    What `prepare` returns may be called from several threads; its arrays are the caller's own.
+    An objective is a frozen dataclass of its parameters. What `prepare` returns may be called from several
+    threads; its arrays are the caller's own.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def name(self) -> str: ...

@@ -26,12 +26,13 @@ from ranking.objectives.pointwise import (
     SVMHinge,
     Varifocal,
 )
+from ranking.objectives.protocol import Objective
 from ranking.objectives.stochastic import Gumbel
 
 GUMBEL_PREFIX = "gumbel"
 
 
-OBJECTIVES: dict[str, Any] = {
+OBJECTIVES: dict[str, Objective] = {
     "logistic": LogisticLoss(),
     "focal": Focal(),
     "quality_focal": QualityFocal(),
@@ -57,7 +58,7 @@ OBJECTIVES: dict[str, Any] = {
 """Each name's objective with default parameters."""
 
 
-def objective_named(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+def objective_named(name: str, parameters: Mapping[str, Any] | None = None) -> Objective:
     """The objective of a name with these parameters changed.
 
     A name is one of the registry, `gumbel:NAME` for it over perturbed scores (whose parameters then are the
@@ -82,7 +83,7 @@ def objective_named(name: str, parameters: Mapping[str, Any] | None = None) -> A
         raise UsageError(f"objective {name}: {error}") from error
 
 
-def parameters_of(objective: Any) -> dict[str, Any]:
+def parameters_of(objective: Objective) -> dict[str, Any]:
     """Its parameters by name, as `objective_named` takes them; a wrapper's beside those of what it wraps."""
     fields = {field.name: getattr(objective, field.name) for field in dataclasses.fields(objective)}
     if isinstance(objective, Gumbel):
@@ -91,7 +92,7 @@ def parameters_of(objective: Any) -> dict[str, Any]:
     return fields
 
 
-def warm_up(objective: Any) -> None:
+def warm_up(objective: Objective) -> None:
     """Compile what training with this objective runs, or find it compiled on disk.
 
     The first time on a machine this takes some 15 seconds; a user's own file is compiled in every process.
@@ -118,7 +119,7 @@ warms("objectives float32", lambda: _run(RankNet(precision="float32")))
 warms("objectives float64", lambda: _run(RankNet(precision="float64")))
 
 
-def _by_name(name: str) -> Any:
+def _by_name(name: str) -> Objective:
     prefix, colon, inner = name.partition(":")
     if is_file_name(name):
         return OwnObjective(file=name)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
     from ranking.objectives.pairwise import Gradients
+    from ranking.objectives.protocol import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Gumbel:
     stochastic: ClassVar[bool] = True
     source: ClassVar[str] = "Gulin, Kuralenok, Pavlov 2011 (YetiRank); Bruch et al. 2020"
 
-    objective: Any
+    objective: Objective
     strength: float = 0.3
     draws: int = 1
     noise_seed: int = 1
