@@ -37,7 +37,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "settings": set(),
         "telemetry": set(),
         "wire": {"echo", "errors"},
-        "models": {"echo", "errors", "settings", "telemetry"},
+        "models": {"echo", "errors", "settings", "telemetry", "wire"},
         "edge": {"echo", "errors", "settings", "telemetry", "wire"},
         "answers": {"echo", "errors", "settings", "wire", "models"},
         "observers": {"errors", "telemetry", "wire", "models", "answers"},

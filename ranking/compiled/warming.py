@@ -28,9 +28,13 @@ PIECES: dict[str, Callable[[], object]] = {}
 _PROGRAM = "import sys; from ranking.compiled.warming import compile_here; compile_here(*sys.argv[1:])"
 
 
-def warms(name: str, run: Callable[[], object]) -> None:
-    """Register a piece: `run`, defined in a module that can be imported, calls all functions of it."""
+def warms(name: str, run: Callable[[], object]) -> str:
+    """Register a piece: `run`, defined in a module that can be imported, calls all functions of it.
+
+    Gives its name: whoever warms a piece takes it from the module that registers it.
+    """
     PIECES[name] = run
+    return name
 
 
 def warm_up(*names: str) -> None:

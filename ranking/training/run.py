@@ -36,7 +36,7 @@ from ranking.training.checkpoint import Checkpoint, Keeper, drop_checkpoint, fol
 from ranking.training.config import TrainConfig
 from ranking.training.page import render
 from ranking.training.report import training_report
-from ranking.training.trainers import Trained, trainer_of
+from ranking.training.trainers import Task, Trained, trainer_of
 from ranking.training.watch import Progress, RunWatch, interruptible
 from ranking.trees.boosting import categorical_columns
 
@@ -168,7 +168,7 @@ def _finished(run: _Run) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
     config, watch = run.config, run.watch
     trainer = trainer_of(config)
-    ranker = trainer.fit(config, run.taught, run.valid, watch, run.checkpoint)
+    ranker = trainer.fit(Task(config, run.taught, run.valid, watch, run.checkpoint))
     baseline = best_feature(run.data, run.metric, config.seed)
     systems = _systems(ranker, run.shown, baseline, run.against)
     metrics = _metrics(config, [run.data, run.shown])
@@ -206,7 +206,7 @@ def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None)
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
     metric = Metric.parse(config.metric, **config.conventions)
     watch = RunWatch(config, metric, data, valid, None, None, None)
-    return trainer_of(config).fit(config, data, valid, watch, None)
+    return trainer_of(config).fit(Task(config, data, valid, watch))
 
 
 def lessons(teacher: Ranker, data: RankingDataset) -> Float32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ranking.data.dataset import RankingDataset
@@ -27,17 +28,26 @@ class Trained(Ranker, Protocol):
         """[features]: what each contributed, as its kind measures it."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is to be trained, on what, watched by whom, and from where it goes on."""
+
+    config: TrainConfig
+    data: RankingDataset
+    valid: RankingDataset | None
+    watch: RunWatch
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def start(self) -> bytes | None:
+        """The model so far."""
+        return None if self.checkpoint is None else self.checkpoint.model
+
+
 class Trainer(Protocol):
     """Trains the rankers of some backends."""
 
-    def fit(
-        self,
-        config: TrainConfig,
-        data: RankingDataset,
-        valid: RankingDataset | None,
-        watch: RunWatch,
-        checkpoint: Checkpoint | None,
-    ) -> Trained:
+    def fit(self, task: Task) -> Trained:
         """The ranker of the best round, where the watch looks for one.
 
         Raises UsageError for a config, and DataError for data, that cannot be trained on.
@@ -53,19 +63,12 @@ class Trainer(Protocol):
 class Trees:
     """LightGBM and XGBoost, and whatever else stands in `ranking.trees.backends`."""
 
-    def fit(
-        self,
-        config: TrainConfig,
-        data: RankingDataset,
-        valid: RankingDataset | None,
-        watch: RunWatch,
-        checkpoint: Checkpoint | None,
-    ) -> TreeRanker:
+    def fit(self, task: Task) -> TreeRanker:
         """The ranker, cut to its best round where early stopping is on or the run was interrupted."""
-        job = _tree_job(config, data, valid, watch, checkpoint)
+        config, data, watch = task.config, task.data, task.watch
+        job = _tree_job(task)
         # A run may have been killed after its last round: then there is nothing left to train.
-        ended = checkpoint is not None and watch.finished
-        model = checkpoint.model if checkpoint is not None and ended else boost(config.backend, job)
+        model = task.start if task.start is not None and watch.finished else boost(config.backend, job)
         names = tuple(data.name_of(i) for i in range(data.feature_count))
         ranker = TreeRanker.from_bytes(config.backend, model, feature_names=names, missing=config.missing)
         if not ranker.importance().any():
@@ -88,14 +91,9 @@ class Trees:
         return ()
 
 
-def _tree_job(
-    config: TrainConfig,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    watch: RunWatch,
-    checkpoint: Checkpoint | None,
-) -> Job:
+def _tree_job(task: Task) -> Job:
     """The run as a booster sees it."""
+    config, valid = task.config, task.valid
     if valid is not None and config.early_stopping and rescales(config.backend, config.booster_settings):
         raise UsageError(
             "dart rescales earlier trees in every round, so that the best round cannot be kept: "
@@ -103,42 +101,36 @@ def _tree_job(
         )
     own = config.builtin
     return Job(
-        train=data,
+        train=task.data,
         valid=valid,
         objective=config.training_objective if own is None else own or BACKENDS[config.backend].builtin,
         booster=config.booster_settings,
-        categorical=categorical_columns(config.categorical, data),
+        categorical=categorical_columns(config.categorical, task.data),
         gain=config.gain,
         discount=config.discount,
         query_fraction=config.queries_a_tree,
         rounds=config.rounds,
         seed=config.seed,
         threads=config.threads,
-        watch=watch,
-        start=None if checkpoint is None else checkpoint.model,
+        watch=task.watch,
+        start=task.start,
     )
 
 
 class Networks:
     """Networks of `ranking.neural`; training them needs torch."""
 
-    def fit(
-        self,
-        config: TrainConfig,
-        data: RankingDataset,
-        valid: RankingDataset | None,
-        watch: RunWatch,
-        checkpoint: Checkpoint | None,
-    ) -> NeuralRanker:
+    def fit(self, task: Task) -> NeuralRanker:
         """The network of the best epoch. Raises MissingExtraError without torch."""
+        config = task.config
         loss = config.loss()
         from ranking.neural.fitting import NeuralJob
         from ranking.neural.fitting import fit as fit_network
 
         job = NeuralJob(
-            train=data, valid=valid, loss=loss, settings=config.network, epochs=config.rounds,
-            seed=config.seed, threads=config.threads, missing=config.missing, watch=watch,
-            start=None if checkpoint is None else checkpoint.model,
+            train=task.data, valid=task.valid, loss=loss, settings=config.network, epochs=config.rounds,
+            seed=config.seed, threads=config.threads, missing=config.missing, watch=task.watch,
+            start=task.start,
         )  # fmt: skip
         return fit_network(job)
 

@@ -19,6 +19,8 @@ from ranking.models.kinds import warm_up
 from ranking.models.ranker import explainer
 from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
+from service.wire.bounds import COUNTING
+from service.wire.scan import SCANNING
 
 if TYPE_CHECKING:
     from ranking.models.ranker import Ranker
@@ -80,7 +82,7 @@ def _ranges(found: Any, width: int) -> tuple[Float32, Float32]:
 
 def warmed(ranker: Ranker) -> Ranker:
     """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
-    compile_pieces("scanning of requests", "bounds of requests")
+    compile_pieces(SCANNING, COUNTING)
     explaining = explainer(ranker)
     warm_up(ranker.kind, contributions=explaining is not None)
     row = np.zeros((1, ranker.feature_count), np.float32)

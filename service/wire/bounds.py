@@ -183,4 +183,4 @@ def _count_each_way() -> None:
     shape_of(b"{}")
 
 
-warms("bounds of requests", _count_each_way)
+COUNTING = warms("bounds of requests", _count_each_way)

@@ -182,4 +182,4 @@ def _scan_each_form() -> None:
     scan_matrix(b"[[0]]", 1, 1)
 
 
-warms("scanning of requests", _scan_each_form)
+SCANNING = warms("scanning of requests", _scan_each_form)
