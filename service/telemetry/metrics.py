@@ -46,18 +46,14 @@ class Telemetry:
         self._events, self._labelled = frozenset(events), set(references)
         self.collectors = CollectorRegistry()
         self.computed: list[Collector] = []
-        self.requests = Counter(
-            "rankwright_requests",
-            "Requests answered.",
-            ("route", "method", "status"),
-            registry=self.collectors,
+        self.requests = self._counter(
+            "rankwright_requests", "Requests answered.", ("route", "method", "status")
         )
-        self.latency = Histogram(
+        self.latency = self._histogram(
             "rankwright_request_seconds",
             "From the first byte of a request to the last of its answer.",
             ("route",),
-            buckets=_SECONDS,
-            registry=self.collectors,
+            _SECONDS,
         )
         self.in_flight = Gauge(
             "rankwright_requests_in_flight",
@@ -65,18 +61,11 @@ class Telemetry:
             registry=self.collectors,
             multiprocess_mode="livesum",
         )
-        self.candidates = Histogram(
-            "rankwright_candidates",
-            "Candidates in a ranked request.",
-            ("model",),
-            buckets=_CANDIDATES,
-            registry=self.collectors,
+        self.candidates = self._histogram(
+            "rankwright_candidates", "Candidates in a ranked request.", ("model",), _CANDIDATES
         )
-        self.load_failures = Counter(
-            "rankwright_model_load_failures",
-            "Versions that would not load.",
-            ("model",),
-            registry=self.collectors,
+        self.load_failures = self._counter(
+            "rankwright_model_load_failures", "Versions that would not load.", ("model",)
         )
         self.stages = self._histogram(
             "rankwright_stage_seconds", "Stages of a ranked request.", ("model", "stage"), _SECONDS
