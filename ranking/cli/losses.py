@@ -64,13 +64,13 @@ def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
         )
         return
     facts = describe(loss)
-    told = getattr(getattr(loss, "loss", loss), "objective", loss)
-    documentation = inspect.getdoc(type(told)) or ""
+    documentation = loss.documentation()
     if json:
         show_json({"name": name, **facts, "documentation": documentation})
         return
     rows = [[key, "none" if value is None else str(value)] for key, value in facts["parameters"].items()]
-    show(f"{name}\n\n{documentation}\n\n{table(['parameter', 'value'], rows)}")
+    told = f"{loss.formula}\n{loss.family}; source: {loss.source}"
+    show(f"{name}\n\n{told}\n\n{documentation}\n\n{table(['parameter', 'value'], rows)}")
 
 
 @app.command("check")

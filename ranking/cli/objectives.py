@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,10 +36,7 @@ def objectives(context: typer.Context, json: Json = False) -> None:
         return
     rows = []
     for name, one in OBJECTIVES.items():
-        changed = "".join(f", {key} {value}" for key, value in _changed(one).items())
-        rows.append(
-            f"{name}  ({one.family}, {one.hessian} hessian{changed})\n    {one.formula}\n    {one.source}"
-        )
+        rows.append(f"{name}  ({one.family}, {one.hessian} hessian)\n    {one.formula}\n    {one.source}")
     show("\n".join(rows))
     show("\ngumbel:NAME is any of them over perturbed scores; FILE.py one of your own.")
 
@@ -50,14 +46,13 @@ def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
     """Say what one objective computes, and its parameters with their values."""
     objective = _named(name, sets)
     if json:
-        show_json(_described(name, objective) | {"documentation": _documentation(objective)})
+        show_json(_described(name, objective) | {"documentation": objective.documentation()})
         return
-    rows = [[key, "none" if value is None else str(value)] for key, value in _parameters(objective).items()]
-    show(f"{name}\n\n{_documentation(objective)}\n\n{table(['parameter', 'value'], rows)}")
-    if objective.family == "pairwise":
-        import ranking.objectives.pairwise
-
-        show(f"\n{inspect.cleandoc(ranking.objectives.pairwise.__doc__ or '')}")
+    rows = [[key, "none" if value is None else str(value)] for key, value in objective.parameters().items()]
+    facts = (
+        f"{objective.formula}\n{objective.family}, {objective.hessian} hessian; source: {objective.source}"
+    )
+    show(f"{name}\n\n{facts}\n\n{objective.documentation()}\n\n{table(['parameter', 'value'], rows)}")
 
 
 @app.command("check")
@@ -89,22 +84,6 @@ def _named(name: str, sets: list[str] | None) -> Objective:
     return objective_named(name, config.objective_parameters)
 
 
-def _parameters(objective: Objective) -> dict[str, Any]:
-    from ranking.objectives import parameters_of
-
-    return parameters_of(objective)
-
-
-def _changed(objective: Objective) -> dict[str, Any]:
-    """What sets a member apart from others of its class: metric map and the like."""
-    usual = _parameters(type(objective)())
-    return {key: value for key, value in _parameters(objective).items() if value != usual[key]}
-
-
 def _described(name: str, objective: Objective) -> dict[str, Any]:
     facts = {fact: getattr(objective, fact) for fact in _FACTS}
-    return {"name": name, **facts, "parameters": _parameters(objective)}
-
-
-def _documentation(objective: Objective) -> str:
-    return inspect.getdoc(type(objective)) or ""
+    return {"name": name, **facts, "parameters": objective.parameters()}

@@ -18,6 +18,7 @@ calibrated      ranking that leaves scores probabilities
 distillation    a teacher's scores in place of labels
 perturbed       any of them over scores with Gumbel noise
 own             one from a user's file
+facts           what each says about itself
 reduction       sum (as the compiled objectives), mean over lists that learn, none
 classification  focal, quality focal, varifocal, class-balanced: on logits, for any classifier
 doctor          is a loss what it says?
@@ -29,14 +30,14 @@ Every name of `ranking.objectives.OBJECTIVES` is in `LOSSES` and is the same fun
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ranking.compiled.own_code import is_file_name
 from ranking.errors import UsageError, unknown_name
 from ranking.losses.calibrated import Calibrated
 from ranking.losses.distillation import MarginMSE, SoftmaxDistillation
+from ranking.losses.facts import Loss
 from ranking.losses.list_mle import ListMLE
 from ranking.losses.listwise import ListwiseLoss
 from ranking.losses.neural_sort import NeuralNDCG
@@ -45,14 +46,14 @@ from ranking.losses.pairwise import PairwiseLoss
 from ranking.losses.perturbed import PerturbedLoss
 from ranking.losses.pointwise import PointwiseLoss
 from ranking.losses.smoothed import SmoothedMetric
-from ranking.objectives import GUMBEL_PREFIX, OBJECTIVES, Gumbel, objective_named, parameters_of
-from ranking.objectives import MarginMSE as MarginMSEObjective
+from ranking.objectives import GUMBEL_PREFIX, OBJECTIVES, Objective, objective_named
 
 __all__ = [
     "LOSSES",
     "Calibrated",
     "ListMLE",
     "ListwiseLoss",
+    "Loss",
     "MarginMSE",
     "NeuralNDCG",
     "OwnLoss",
@@ -66,24 +67,22 @@ __all__ = [
     "loss_of",
 ]
 
-_FAMILIES: dict[str, Any] = {"pairwise": PairwiseLoss, "pointwise": PointwiseLoss, "listwise": ListwiseLoss}
+_FORMS: dict[str, Callable[[Any], Loss]] = {
+    "pairwise": PairwiseLoss,
+    "pointwise": PointwiseLoss,
+    "listwise": ListwiseLoss,
+    "margin_mse": MarginMSE,
+    "gumbel": lambda gumbel: PerturbedLoss(loss_of(gumbel.objective), gumbel.strength, gumbel.draws),
+}
+"""What makes the torch form of an objective, by its name or else its family."""
 
 
-def loss_of(objective: Any) -> Any:
+def loss_of(objective: Objective) -> Loss:
     """The torch loss of an objective with any parameters.
 
     Raises UsageError for one that has no torch form: a user's file for trees.
     """
-    if objective.name == "own":
-        raise UsageError(
-            f"{objective.file} is compiled for trees and has no torch loss: give a file that defines "
-            "loss(scores, labels, where)"
-        )
-    if isinstance(objective, Gumbel):
-        return PerturbedLoss(loss_of(objective.objective), objective.strength, objective.draws)
-    if isinstance(objective, MarginMSEObjective):
-        return MarginMSE(objective)
-    return _FAMILIES[objective.family](objective)
+    return (_FORMS.get(objective.name) or _FORMS[objective.family])(objective)
 
 
 LOSSES: dict[str, Any] = {
@@ -101,7 +100,7 @@ LOSSES: dict[str, Any] = {
 _NOISE = ("strength", "draws")
 
 
-def loss_named(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+def loss_named(name: str, parameters: Mapping[str, Any] | None = None) -> Loss:
     """The loss of a name with these parameters changed.
 
     A name is one of `LOSSES`, `gumbel:NAME` for it over perturbed scores, or a file `FILE.py` that defines
@@ -123,29 +122,13 @@ def loss_named(name: str, parameters: Mapping[str, Any] | None = None) -> Any:
         return loss_of(objective_named(name, given))
     if name not in LOSSES:
         raise unknown_name("loss", name, [*LOSSES, f"{GUMBEL_PREFIX}:NAME", "FILE.py"])
-    known = {field.name for field in dataclasses.fields(LOSSES[name])}
-    for key in given:
-        if key not in known:
-            raise unknown_name(f"parameter of loss {name}:", key, known)
-    return dataclasses.replace(LOSSES[name], **given)
+    made: Loss = LOSSES[name].with_parameters(given)
+    return made
 
 
 _FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
-_TREES_ONLY = ("hessian_scale", "precision", "noise_seed")
 
 
-def describe(loss: Any) -> dict[str, Any]:
+def describe(loss: Loss) -> dict[str, Any]:
     """Facts of a loss, and `parameters` by name as `loss_named` takes them."""
-    if isinstance(loss, PerturbedLoss):
-        inner = describe(loss.loss)
-        own = {"strength": loss.strength, "draws": loss.draws}
-        return {
-            **inner, "formula": f"mean over draws of g of L(s + strength · g), L: {inner['formula']}",
-            "source": loss.source, "stochastic": True, "parameters": {**inner["parameters"], **own},
-        }  # fmt: skip
-    told = getattr(loss, "objective", loss)
-    facts = {fact: getattr(told, fact) for fact in _FACTS}
-    if isinstance(loss, OwnLoss):
-        return {**facts, "parameters": {"sha256": loss.sha256}}
-    parameters = parameters_of(told)
-    return {**facts, "parameters": {k: v for k, v in parameters.items() if k not in _TREES_ONLY}}
+    return {**{fact: getattr(loss, fact) for fact in _FACTS}, "parameters": loss.parameters()}

@@ -12,25 +12,24 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from ranking.errors import UsageError
 from ranking.losses.listwise import log_softmax
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.objectives.protocol import Whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibrated:
-    """BCE(s, y) + balance · [−sum_i (y_i / sum y) (log sigmoid s_i − log sum_j sigmoid s_j)], y in [0, 1].
+class Calibrated(Whole):
+    """Cross-entropy of each document and of the list, which leaves scores calibrated; y = label / largest.
 
     Both terms are least where sigmoid(s) = E[y], so that ranking does not cost calibration: sigmoid(s) is the
     expected relevance, and scores of different queries compare. The first term is a mean over the list.
 
     balance         of the listwise term; the paper searches 10^-3 … 10^3 by data set
     largest_label   divides the labels; None is the largest of the call
-
-    source     Bai et al. 2023 (regression-compatible ranking).
     """
 
     name: ClassVar[str] = "calibrated"
     family: ClassVar[str] = "listwise"
     formula: ClassVar[str] = "mean BCE(s, y) − balance · sum_i (y_i / sum y) log(sigmoid s_i / sum sigmoid s)"
-    source: ClassVar[str] = "Bai et al. 2023"
+    source: ClassVar[str] = "Bai et al. 2023 (regression-compatible ranking)"
     shift_invariant: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False

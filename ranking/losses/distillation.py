@@ -9,24 +9,24 @@ import torch
 from torch import Tensor
 
 from ranking.errors import UsageError
+from ranking.losses.facts import OfObjective
 from ranking.losses.listwise import log_softmax
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.objectives.protocol import Whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxDistillation:
-    """temperature² KL(softmax(t / temperature) ‖ softmax(s / temperature)), t the teacher's scores.
+class SoftmaxDistillation(Whole):
+    """The divergence of a list's softmax from its teacher's, t the teacher's scores.
 
     temperature   of both; above 1 the teacher's order below the top counts for more. The square keeps the
                   gradient's size (Hinton, Vinyals, Dean 2015)
-
-    source     Hinton, Vinyals, Dean 2015; Cao et al. 2007 (ListNet's top-one probabilities).
     """
 
     name: ClassVar[str] = "softmax_distillation"
     family: ClassVar[str] = "distillation"
     formula: ClassVar[str] = "temperature² KL(softmax(t / temperature) ‖ softmax(s / temperature))"
-    source: ClassVar[str] = "Hinton, Vinyals, Dean 2015"
+    source: ClassVar[str] = "Hinton, Vinyals, Dean 2015; Cao et al. 2007 (ListNet's top-one probabilities)"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False
@@ -59,8 +59,8 @@ class SoftmaxDistillation:
 
 
 @dataclass(frozen=True)
-class MarginMSE:
-    """The objective `margin_mse` in torch: (1 / n) sum over pairs of ((s_i − s_j) − (t_i − t_j))²."""
+class MarginMSE(OfObjective):
+    """The objective `margin_mse` in torch."""
 
     objective: object
 

@@ -10,27 +10,26 @@ from torch import Tensor
 
 from ranking.errors import unknown_name
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.objectives.protocol import Whole
 
 _FLOOR = -1e30
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListMLE:
-    """−log P(ideal order | s) = sum_i [log sum_{j at or below i} exp s_j − s_i], i down the order by labels.
+class ListMLE(Whole):
+    """−log P(ideal order | s) in the Plackett–Luce model, i down the order by labels.
 
     ties   "shared": each document of a tie group has the whole group and all below it as its rivals
            (Breslow's form of the partial likelihood), so that the order of rows never matters;
            "shuffled": a group's order is drawn at each call, as most implementations have it
 
     The logarithms are those of sums from the bottom (`logcumsumexp`): nothing overflows or underflows.
-
-    source     Xia et al. 2008 (ListMLE); Breslow 1974 (ties).
     """
 
     name: ClassVar[str] = "list_mle"
     family: ClassVar[str] = "listwise"
     formula: ClassVar[str] = "sum_i [log sum_{j at or below i in the ideal order} exp s_j − s_i]"
-    source: ClassVar[str] = "Xia et al. 2008; ties as Breslow 1974"
+    source: ClassVar[str] = "Xia et al. 2008 (ListMLE); ties as Breslow 1974"
     shift_invariant: ClassVar[bool] = True
     needs_positions: ClassVar[bool] = False
 

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ranking.losses.facts import OfObjective
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
-from ranking.objectives import XENDCG
 
 _FLOOR = -1e30
 """What padding scores: its softmax is 0, and 0 times its logarithm is not NaN, as it is with −inf."""
 
 
 @dataclass(frozen=True)
-class ListwiseLoss:
+class ListwiseLoss(OfObjective):
     """The torch loss of a listwise objective; call it with `(scores, labels, where, weights=None)`."""
 
     objective: Any
@@ -57,7 +57,7 @@ def targets(objective: Any, labels: Tensor, where: Tensor, uniform: Tensor | Non
         return torch.where(where, labels, -torch.inf).softmax(-1)
     values = torch.from_numpy(gain(labels.cpu().numpy().ravel(), objective.gain)).reshape(labels.shape)
     values = torch.where(where, values.to(labels.device), 0.0)
-    if isinstance(objective, XENDCG):
+    if objective.name == "xendcg":
         draw = torch.rand_like(labels) if uniform is None else uniform.to(labels)
         relevant = values.amax(-1, keepdim=True) > 0
         values = torch.where(where & relevant, values + 1 - draw, 0.0)

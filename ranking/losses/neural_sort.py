@@ -11,13 +11,14 @@ from torch import Tensor
 from ranking.errors import UsageError
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
+from ranking.objectives.protocol import Whole
 
 _FLOOR = -1e30
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuralNDCG:
-    """1 − sum_r D(r) (P g)_r / maxDCG, P the NeuralSort matrix of the scores.
+class NeuralNDCG(Whole):
+    """1 − NDCG of the gains g as the scores' NeuralSort matrix P orders them.
 
         P_rj = softmax over j of ((n + 1 − 2 r) s_j − sum_k |s_j − s_k|) / temperature,   r = 1 … n
 
@@ -26,14 +27,12 @@ class NeuralNDCG:
                   it is, whose rows sum to 1 and whose columns need not
     truncation    ranks that count, or None
     gain          as in `ranking.metrics`
-
-    source     Grover et al. 2019 (NeuralSort); Pobrotyn, Białobrzeski 2021 (NeuralNDCG).
     """
 
     name: ClassVar[str] = "neural_ndcg"
     family: ClassVar[str] = "smoothed"
     formula: ClassVar[str] = "1 − sum_r D(r) (P g)_r / maxDCG, P = NeuralSort(s)"
-    source: ClassVar[str] = "Grover et al. 2019; Pobrotyn, Białobrzeski 2021"
+    source: ClassVar[str] = "Grover et al. 2019 (NeuralSort); Pobrotyn, Białobrzeski 2021 (NeuralNDCG)"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False

@@ -12,10 +12,11 @@ from torch import Tensor
 from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.objectives.protocol import Whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnLoss:
+class OwnLoss(Whole):
     """`loss(scores, labels, where) -> Tensor` of a user's file: one value a list, [...].
 
     `where` is the mask of real documents; what the function makes of the rest must not change its values.
@@ -47,6 +48,9 @@ class OwnLoss:
         object.__setattr__(self, "sha256", digest)
         module = getattr(function, "__globals__", {})
         object.__setattr__(self, "facts", {key: module[key] for key in _FACTS if key in module})
+
+    def parameters(self) -> dict[str, Any]:
+        return {"sha256": self.sha256}
 
     @property
     def formula(self) -> str:

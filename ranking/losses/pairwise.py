@@ -1,4 +1,4 @@
-"""Pairwise losses on padded lists: a pair formula times a pair weight.
+"""Pairwise losses on padded lists: a pair loss times a pair weight.
 
 This is the readable definition of what `ranking.objectives.kernel` computes fast. Pair weights are
 detached: they are held constant in the gradient, as LambdaRank has it.
@@ -6,24 +6,38 @@ detached: they are held constant in the gradient, as LambdaRank has it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ranking.errors import UsageError
+from ranking.losses.facts import OfObjective
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.losses.weights import is_separable, swap_weights
-from ranking.metrics import gain
-from ranking.objectives import Hinge, LambdaRank, Pairwise, RankNet, SquaredHinge
+from ranking.losses.weights import inverse_of, is_separable, knows_no_ranks, swap_weights, worth_of
+from ranking.objectives import HingePair, Pairwise, SquaredHingePair
 from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
 
 
 @dataclass(frozen=True)
-class PairwiseLoss:
-    """The torch loss of a pairwise objective; call it with `(scores, labels, where, weights=None)`."""
+class PairwiseLoss(OfObjective):
+    """The torch loss of a pairwise objective; call it with `(scores, labels, where, weights=None)`.
+
+    Raises UsageError for one with a part from a user's file, which is compiled for trees.
+    """
 
     objective: Pairwise
+
+    def __post_init__(self) -> None:
+        file = next(filter(None, map(_file_of, (self.objective.pair_loss, self.objective.weight))), None)
+        if file is not None:
+            raise UsageError(
+                f"{file} is compiled for trees and has no torch loss: give a file that defines "
+                "loss(scores, labels, where)"
+            )
 
     def __call__(
         self,
@@ -47,17 +61,13 @@ class PairwiseLoss:
         at = scores if weights_at is None else weights_at
         real = where[..., :, None] & where[..., None, :]
         with torch.no_grad():
-            worth = worth_of(self.objective, labels, where)
+            worth = worth_of(self.objective.weight, labels, where)
             pairs = (worth[..., :, None] > worth[..., None, :]) & real
             every = pair_weights(self.objective, at, labels, worth, where)
             weight = torch.where(pairs, every, 0.0)
             if winners is not None:
                 weight = weight * torch.where(where, winners, 0.0)[..., :, None]
-            # each unordered pair of equal labels stands twice in the square
-            halves = torch.where(real & (labels[..., :, None] == labels[..., None, :]), every, 0.0) / 2
-            halves = halves - torch.diag_embed(halves.diagonal(dim1=-2, dim2=-1))
-            if not getattr(self.objective, "ties_as_half", False):
-                halves = torch.zeros_like(halves)
+            halves = self._halves(real & (labels[..., :, None] == labels[..., None, :]), every)
             scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)[
                 ..., None, None
             ]
@@ -67,84 +77,73 @@ class PairwiseLoss:
             weight, halves = weight * scale, halves * scale
         # Padding may hold anything, infinities too: it is taken out before the formula, not after.
         used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
-        value = (pair_formula(self.objective, used) * weight).sum((-2, -1))
-        if getattr(self.objective, "ties_as_half", False):
-            both = pair_formula(self.objective, used) + pair_formula(self.objective, -used)
+        pair = PAIRS[self.objective.pair_loss.name]
+        value = (pair.loss(self.objective.pair_loss, used) * weight).sum((-2, -1))
+        if self.objective.weight.rule(None).ties_as_half:
+            both = pair.loss(self.objective.pair_loss, used) + pair.loss(self.objective.pair_loss, -used)
             value = value + (both / 2 * halves).sum((-2, -1))
         return reduced(value, learns, weights, reduction)
 
-
-def pair_formula(objective: Pairwise, gap: Tensor) -> Tensor:
-    """max(0, margin − d) or its square for the hinges, log(1 + exp(−sigma d)) for the others."""
-    if isinstance(objective, Hinge):
-        short = (objective.margin - gap).clamp(min=0)
-        return short**2 if isinstance(objective, SquaredHinge) else short
-    return softplus(-_sigma(objective) * gap)
-
-
-def pair_force(objective: Pairwise, gap: Tensor) -> Tensor:
-    """−d formula / d gap, which is what the lambda normalisation sums."""
-    if isinstance(objective, Hinge):
-        short = (objective.margin - gap).clamp(min=0)
-        return 2 * short if isinstance(objective, SquaredHinge) else (short > 0).to(gap)
-    return _sigma(objective) * torch.sigmoid(-_sigma(objective) * gap)
+    def _halves(self, tied: Tensor, weight: Tensor) -> Tensor:
+        """The weight of pairs of equal labels: half of it where they aim at one half, else 0."""
+        if not self.objective.weight.rule(None).ties_as_half:
+            return torch.zeros_like(weight)
+        # each unordered pair of equal labels stands twice in the square
+        halves = torch.where(tied, weight, 0.0) / 2
+        return halves - torch.diag_embed(halves.diagonal(dim1=-2, dim2=-1))
 
 
-def _sigma(objective: Pairwise) -> float:
-    assert isinstance(objective, RankNet | LambdaRank)
-    return objective.sigma
+def _file_of(part: Any) -> str | None:
+    """The user's file that a part of the objective comes from, if it is theirs."""
+    return str(part.file) if part.name == "own" else None
+
+
+class Pair(NamedTuple):
+    """A pair loss of the gap d in torch, by the parameters of its part of the objective."""
+
+    loss: Callable[[Any, Tensor], Tensor]
+    force: Callable[[Any, Tensor], Tensor]
+    """−d loss / d gap, which is what the lambda normalisation sums"""
+
+
+def _short(pair: HingePair | SquaredHingePair, gap: Tensor) -> Tensor:
+    return (pair.margin - gap).clamp(min=0)
+
+
+PAIRS: dict[str, Pair] = {
+    "logistic": Pair(
+        loss=lambda pair, gap: softplus(-pair.sigma * gap),
+        force=lambda pair, gap: pair.sigma * torch.sigmoid(-pair.sigma * gap),
+    ),
+    "hinge": Pair(loss=_short, force=lambda pair, gap: (_short(pair, gap) > 0).to(gap)),
+    "squared_hinge": Pair(
+        loss=lambda pair, gap: _short(pair, gap) ** 2, force=lambda pair, gap: 2 * _short(pair, gap)
+    ),
+}
+"""Each pair loss of `ranking.objectives.PAIR_LOSSES` by its name."""
 
 
 def lambda_scale(objective: Pairwise, gap: Tensor, weight: Tensor, halves: Tensor) -> Tensor:
     """log2(1 + S) / S of each list with S = sum of 2 |lambda|, or 1."""
     if not objective.lambda_normalization:
         return torch.ones_like(weight[..., 0, 0])
-    total = 2 * (torch.where(weight > 0, pair_force(objective, gap), 0.0) * weight).sum((-2, -1))
-    if getattr(objective, "ties_as_half", False):
-        pull = (pair_force(objective, gap) - pair_force(objective, -gap)).abs() / 2
+    force, part = PAIRS[objective.pair_loss.name].force, objective.pair_loss
+    total = 2 * (torch.where(weight > 0, force(part, gap), 0.0) * weight).sum((-2, -1))
+    if objective.weight.rule(None).ties_as_half:
+        pull = (force(part, gap) - force(part, -gap)).abs() / 2
         total = total + 2 * (torch.where(halves > 0, pull, 0.0) * halves).sum((-2, -1))
     return torch.where(total > 0, torch.log2(1 + total) / total.clamp(min=1e-300), 1.0)
 
 
-def worth_of(objective: Pairwise, labels: Tensor, where: Tensor) -> Tensor:
-    """[..., list]: gain, relevance or stop probability, or the label itself; 0 at padding."""
-    labels = labels.double()
-    if not isinstance(objective, LambdaRank):
-        return labels
-    if objective.metric in ("map", "mrr", "precision"):
-        return (labels > 0).double()
-    if objective.metric == "err":
-        return (torch.exp2(labels) - 1) / torch.exp2(labels.amax().clamp(min=4))
-    gains = torch.from_numpy(gain(labels.cpu().numpy().ravel(), objective.gain)).reshape(labels.shape)
-    return torch.where(where, gains.to(labels.device), 0.0)
-
-
-def inverse_of(objective: Pairwise, worth: Tensor) -> Tensor:
-    """[...]: one over what divides the metric of a list, 0 where nothing is relevant."""
-    total = worth.sum(-1)
-    if not isinstance(objective, LambdaRank) or objective.metric in ("dcg", "err"):
-        return torch.ones_like(total)
-    if objective.metric == "map":
-        divisor = total
-    elif objective.metric in ("mrr", "precision"):
-        divisor = torch.full_like(total, objective.truncation or 1 if objective.metric == "precision" else 1)
-    else:
-        best = worth.sort(-1, descending=True).values[..., : objective.truncation]
-        discount = torch.from_numpy(objective.rank_discounts(worth.shape[-1])).to(worth)
-        divisor = (best * discount[: best.shape[-1]]).sum(-1)
-    return torch.where(total > 0, 1 / divisor.clamp(min=1e-300), 0.0)
-
-
 def pair_weights(objective: Pairwise, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor) -> Tensor:
     """[..., list, list]: what a swap changes, or the rank factor alone; label gaps; score normalisation."""
-    if is_separable(objective):
+    if is_separable(objective.weight):
         weight = rank_factor(objective, scores, where)
-        if isinstance(objective, LambdaRank):
+        if not knows_no_ranks(objective.weight):
             weight = weight * (worth[..., :, None] - worth[..., None, :]).abs()
     else:
-        assert isinstance(objective, LambdaRank)
         weight = swap_weights(objective, scores.double(), labels.double(), worth, where)
-    weight = (weight * inverse_of(objective, worth)[..., None, None]).to(scores)
+    weight = (weight * inverse_of(objective.weight, worth, objective.truncation)[..., None, None]).to(scores)
     if objective.label_gap:
         label_gaps = labels.to(scores)[..., :, None] - labels.to(scores)[..., None, :]
         weight = weight * label_gaps.abs() ** objective.label_gap
@@ -176,12 +175,13 @@ def rank_factor(objective: Pairwise, scores: Tensor, where: Tensor) -> Tensor:
     mean = (places.upto[above + size] - places.upto[above]) / size
     mean_top = (places.upto[cut] - places.upto[above]) / size
     tau = (cut - above).to(scores) / size
-    if isinstance(objective, LambdaRank):
+    uniform = knows_no_ranks(objective.weight)
+    if not uniform:
         across = mean_top[..., :, None] - tau[..., :, None] * mean[..., None, :]
     else:
         across = tau[..., :, None].expand_as(equal)
     pairs = (size * (size - 1)).clamp(min=1).to(scores)
-    inside = 2 * places.gaps(above, cut, above + size, uniform=not isinstance(objective, LambdaRank)) / pairs
+    inside = 2 * places.gaps(above, cut, above + size, uniform=uniform) / pairs
     upper = above[..., :, None] < above[..., None, :]
     return torch.where(equal, inside[..., :, None], torch.where(upper, across, across.transpose(-1, -2)))
 
@@ -215,4 +215,4 @@ class _Places:
 
 def _discounts(objective: Pairwise, like: Tensor) -> Tensor:
     """The discount by 0-based place of a list as long as `like`'s."""
-    return torch.from_numpy(objective.rank_discounts(like.shape[-1])).to(like)
+    return torch.from_numpy(objective.weight.discounts(like.shape[-1], objective.truncation)).to(like)

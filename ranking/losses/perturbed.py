@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ranking.errors import UsageError
+from ranking.losses.facts import Loss
 from ranking.losses.reduction import Reduction
 
 
 @dataclass(frozen=True)
 class PerturbedLoss:
-    """The mean over draws of loss(s + strength · g), g standard Gumbel noise.
+    """The mean of a loss over draws of scores with standard Gumbel noise g.
 
     The torch form of the objective `gumbel:NAME`, over any loss of this room. A ranking by such scores is a
     draw from the Plackett–Luce model of s / strength, so that near pairs take turns at being compared.
@@ -22,14 +24,14 @@ class PerturbedLoss:
     loss       what is perturbed
     strength   of the noise
     draws      perturbed rankings a call, averaged (8 in Bruch et al. 2020)
-
-    source     Bruch et al. 2020 (stochastic treatment); Gulin, Kuralenok, Pavlov 2011 (YetiRank).
     """
 
     stochastic: ClassVar[bool] = True
-    source: ClassVar[str] = "Bruch et al. 2020; Gulin, Kuralenok, Pavlov 2011"
+    source: ClassVar[str] = (
+        "Bruch et al. 2020 (stochastic treatment); Gulin, Kuralenok, Pavlov 2011 (YetiRank)"
+    )
 
-    loss: Any
+    loss: Loss
     strength: float = 0.3
     draws: int = 1
 
@@ -38,6 +40,38 @@ class PerturbedLoss:
             raise UsageError(f"strength must be at least 0, got {self.strength!r}")
         if self.draws < 1:
             raise UsageError(f"draws must be at least 1, got {self.draws!r}")
+
+    @property
+    def name(self) -> str:
+        return f"gumbel:{self.loss.name}"
+
+    @property
+    def family(self) -> str:
+        return self.loss.family
+
+    @property
+    def formula(self) -> str:
+        return f"mean over draws of g of L(s + strength · g), L: {self.loss.formula}"
+
+    @property
+    def shift_invariant(self) -> bool:
+        return self.loss.shift_invariant
+
+    @property
+    def needs_positions(self) -> bool:
+        return self.loss.needs_positions
+
+    @property
+    def clicks(self) -> Any:
+        """What makes up for the positions that the loss needs."""
+        return getattr(self.loss, "clicks", None)
+
+    def parameters(self) -> dict[str, Any]:
+        """Its own beside the loss's."""
+        return {**self.loss.parameters(), "strength": self.strength, "draws": self.draws}
+
+    def documentation(self) -> str:
+        return f"{inspect.getdoc(type(self))}\n\n{self.loss.documentation()}"
 
     def __call__(
         self,

@@ -11,12 +11,13 @@ from torch import Tensor
 from ranking.errors import UsageError, unknown_name
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
+from ranking.objectives.protocol import Whole
 
 _METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision", "recall")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothedMetric:
+class SmoothedMetric(Whole):
     """1 − metric at the ranks r_i = 1 + sum_{j != i} sigmoid((s_j − s_i) / temperature); −dcg for DCG.
 
     metric        "ndcg", "dcg", "map", "mrr", "err", "precision" or "recall"
@@ -27,12 +28,10 @@ class SmoothedMetric:
 
     MAP counts the relevant documents above i by the same sigmoids; MRR is the largest relevant 1 / r_i; ERR
     multiplies 1 − R_j sigmoid(…) over the others.
-
-    source     Qin, Liu, Li 2010 (ApproxNDCG, ApproxMAP); Bruch et al. 2019.
     """
 
     family: ClassVar[str] = "smoothed"
-    source: ClassVar[str] = "Qin, Liu, Li 2010; Bruch et al. 2019"
+    source: ClassVar[str] = "Qin, Liu, Li 2010 (ApproxNDCG, ApproxMAP); Bruch et al. 2019"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False

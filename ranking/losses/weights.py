@@ -7,24 +7,61 @@ label share the mean of their weights (`ranking.objectives.kernel`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ranking.objectives import LambdaRank, NDCGLoss2
+from ranking.metrics import gain
+from ranking.objectives import PairWeight, Pairwise
 
 
-def is_separable(objective: Any) -> bool:
+def metric_of(weight: Any) -> str:
+    """The metric a weight is the change of; "uniform" where it is of none."""
+    return str(getattr(weight, "metric", weight.name))
+
+
+def knows_no_ranks(weight: PairWeight) -> bool:
+    """Does every pair weigh the same, wherever it stands?"""
+    return weight.name == "uniform"
+
+
+def is_separable(weight: PairWeight) -> bool:
     """Are ranks known by a discount alone?"""
-    return not isinstance(objective, NDCGLoss2) and getattr(objective, "metric", "ndcg") in (
-        "ndcg", "dcg", "precision",
-    )  # fmt: skip
+    return weight.name in ("uniform", "metric") and metric_of(weight) not in ("map", "mrr", "err")
 
 
-def swap_weights(
-    objective: LambdaRank, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor
-) -> Tensor:
+def worth_of(weight: Any, labels: Tensor, where: Tensor) -> Tensor:
+    """[..., list]: gain, relevance or stop probability, or the label itself; 0 at padding."""
+    labels, metric = labels.double(), metric_of(weight)
+    if metric == "uniform":
+        return labels
+    if metric in ("map", "mrr", "precision"):
+        return (labels > 0).double()
+    if metric == "err":
+        return (torch.exp2(labels) - 1) / torch.exp2(labels.amax().clamp(min=4))
+    gains = torch.from_numpy(gain(labels.cpu().numpy().ravel(), weight.gain)).reshape(labels.shape)
+    return torch.where(where, gains.to(labels.device), 0.0)
+
+
+def inverse_of(weight: PairWeight, worth: Tensor, truncation: int | None) -> Tensor:
+    """[...]: one over what divides the metric of a list, 0 where nothing is relevant."""
+    total, metric = worth.sum(-1), metric_of(weight)
+    if metric in ("uniform", "dcg", "err"):
+        return torch.ones_like(total)
+    if metric == "map":
+        divisor = total
+    elif metric in ("mrr", "precision"):
+        divisor = torch.full_like(total, truncation or 1 if metric == "precision" else 1)
+    else:
+        best = worth.sort(-1, descending=True).values[..., :truncation]
+        discount = torch.from_numpy(weight.discounts(worth.shape[-1], truncation)).to(worth)
+        divisor = (best * discount[: best.shape[-1]]).sum(-1)
+    return torch.where(total > 0, 1 / divisor.clamp(min=1e-300), 0.0)
+
+
+def swap_weights(objective: Pairwise, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor) -> Tensor:
     """[..., list, list]: the metric's change by a swap of i and j; 0 beyond the truncation."""
     # documents of one worth are alike, whatever their labels, unless pairs are weighted by label gaps
     labels = labels if objective.label_gap else worth
@@ -40,7 +77,7 @@ def swap_weights(
 
 
 def ranks_of(
-    objective: LambdaRank, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor
+    objective: Pairwise, scores: Tensor, labels: Tensor, worth: Tensor, where: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(rank of each document from 0, document at each rank): tied ones worse first, padding last."""
     order = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
@@ -60,32 +97,32 @@ def shared(weight: Tensor, scores: Tensor, labels: Tensor, worth: Tensor, where:
     return mean @ weight @ mean.transpose(-1, -2)
 
 
-def by_ranks(objective: LambdaRank, worth: Tensor, where: Tensor) -> Tensor:
+def by_ranks(objective: Pairwise, worth: Tensor, where: Tensor) -> Tensor:
     """[..., rank, rank]: the change by swapping the documents at two ranks, for documents in ranked order."""
     size = worth.shape[-1]
     rank = torch.arange(1, size + 1, dtype=worth.dtype, device=worth.device)
-    cut = objective.truncation if objective.truncation_rule == "exact" else None
+    cut = objective.weight.rule(objective.truncation).cutoff
     share = torch.where(rank <= (size if cut is None else cut), 1 / rank, 0.0)
-    upper = {"map": _map, "mrr": _mrr, "err": _err}
-    if isinstance(objective, NDCGLoss2):
-        change = _distance(objective, worth)
-    else:
-        change = upper[objective.metric](torch.where(where, worth, 0.0), share)
+    change_of = CHANGES.get(metric_of(objective.weight))
+    worth = torch.where(where, worth, 0.0)
+    change = _distance(objective, worth) if change_of is None else change_of(worth, share)
     change = change.triu(1)
     return change + change.transpose(-1, -2)
 
 
-def _distance(objective: NDCGLoss2, worth: Tensor) -> Tensor:
+def _distance(objective: Pairwise, worth: Tensor) -> Tensor:
     """|G_i − G_j| (ranked |D_i − D_j| + near step(|i − j|) stretch(max(i, j)))."""
+    weight: Any = objective.weight
     size = worth.shape[-1]
-    ranked, near = objective.factors()
-    steps, stretch = (torch.from_numpy(part).to(worth) for part in objective.steps(size))
-    discount = torch.from_numpy(objective.rank_discounts(size)).to(worth)
+    ranked, near = weight.factors()
+    steps, stretch = (torch.from_numpy(part).to(worth) for part in weight.steps(size, objective.truncation))
+    discount = torch.from_numpy(weight.discounts(size, objective.truncation)).to(worth)
     place = torch.arange(size, device=worth.device)
     apart = (place[:, None] - place[None, :]).abs()
     factor = ranked * (discount[:, None] - discount[None, :]).abs()
     factor = factor + near * steps[apart] * stretch[torch.maximum(place[:, None], place[None, :])]
-    return (worth[..., :, None] - worth[..., None, :]).abs() * factor
+    change: Tensor = (worth[..., :, None] - worth[..., None, :]).abs() * factor
+    return change
 
 
 def _map(relevant: Tensor, share: Tensor) -> Tensor:
@@ -123,3 +160,7 @@ def _err(stop: Tensor, share: Tensor) -> Tensor:
     at_lower = (reach * share)[..., None, :] / (1 - stop)[..., :, None]
     difference = (stop[..., :, None] - stop[..., None, :]).abs()
     return difference * ((reach * share)[..., :, None] - between - at_lower)
+
+
+CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"map": _map, "mrr": _mrr, "err": _err}
+"""What a swap of two ranks changes of a metric that knows ranks by more than a discount."""

@@ -231,9 +231,9 @@ def _lists(data: RankingDataset, inputs: Inputs, loss: Any, device: torch.device
         scaled[start : start + _CHUNK] = inputs(data.features[start : start + _CHUNK])
     weights = data.query_weights
     more: dict[str, Tensor] = {}
-    told: Any = getattr(getattr(loss, "loss", loss), "objective", loss)
-    if getattr(told, "needs_positions", False) and data.positions is not None:
-        more["winners"] = torch.from_numpy(np.asarray(told.winner_weights(data), np.float32)).to(device)
+    if loss.needs_positions:
+        winners = np.asarray(loss.clicks.winner_weights(data), np.float32)
+        more["winners"] = torch.from_numpy(winners).to(device)
     return Lists(
         rows=torch.from_numpy(scaled).to(device),
         labels=torch.from_numpy(np.array(data.labels, np.float32)).to(device),

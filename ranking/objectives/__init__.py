@@ -1,12 +1,14 @@
 """What trees train on: gradient and hessian on ragged lists, compiled.
 
-pairwise      a pair formula (hinge, squared hinge, logistic), each pair alike: kernel, pairwise
-lambdarank    logistic pairs weighted by the change of a metric; for clicks; LambdaLoss
+pairwise      a pair loss times a pair weight: every one of the two with every other
+pair_losses   logistic, hinge, squared hinge
+pair_weights  all alike, by the change of a metric, LambdaLoss's by distance
+clicks        each pair over the chance that its clicked document was seen
 listwise      cross-entropy of the list's softmax
 pointwise     each document against its own target
 distillation  a teacher's scores in place of labels
 stochastic    any of them over perturbed scores: `gumbel:NAME`
-custom        a formula or a weight from a user's own file: `FILE.py`
+custom        a pair loss or a pair weight from a user's own file: `FILE.py`
 registry      every objective by its name
 protocol      what a booster needs of one
 arguments     what is checked of their arguments
@@ -20,11 +22,22 @@ them. Losses sum within a list and over lists; nothing is averaged.
 
 from __future__ import annotations
 
-from ranking.objectives.custom import OwnObjective
+from collections.abc import Callable
+from functools import partial
+
+from ranking.objectives.clicks import Propensities
+from ranking.objectives.custom import OwnPair, OwnWeight
 from ranking.objectives.distillation import MarginMSE
-from ranking.objectives.lambdarank import LambdaRank, NDCGLoss2, NDCGLoss2PlusPlus, UnbiasedLambdaRank
 from ranking.objectives.listwise import XENDCG, Softmax
-from ranking.objectives.pairwise import Hinge, Pairwise, RankNet, SquaredHinge
+from ranking.objectives.pair_losses import PAIR_LOSSES, HingePair, LogisticPair, PairLoss, SquaredHingePair
+from ranking.objectives.pair_weights import (
+    PAIR_WEIGHTS,
+    DistanceWeight,
+    MetricWeight,
+    PairWeight,
+    UniformWeight,
+)
+from ranking.objectives.pairwise import Pairwise
 from ranking.objectives.pointwise import (
     ClassBalancedFocal,
     Focal,
@@ -34,33 +47,58 @@ from ranking.objectives.pointwise import (
     Varifocal,
 )
 from ranking.objectives.protocol import Objective
-from ranking.objectives.registry import GUMBEL_PREFIX, OBJECTIVES, objective_named, parameters_of, warm_up
+from ranking.objectives.registry import GUMBEL_PREFIX, OBJECTIVES, PRODUCTS, objective_named, warm_up
 from ranking.objectives.stochastic import Gumbel
+
+
+def _product(name: str, **parameters: object) -> Pairwise:
+    return PRODUCTS[name].with_parameters(parameters)
+
+
+Hinge: Callable[..., Pairwise] = partial(_product, "hinge")
+SquaredHinge: Callable[..., Pairwise] = partial(_product, "squared_hinge")
+RankNet: Callable[..., Pairwise] = partial(_product, "ranknet")
+LambdaRank: Callable[..., Pairwise] = partial(_product, "lambdarank")
+UnbiasedLambdaRank: Callable[..., Pairwise] = partial(_product, "unbiased_lambdarank")
+NDCGLoss2: Callable[..., Pairwise] = partial(_product, "ndcg_loss2")
+NDCGLoss2PlusPlus: Callable[..., Pairwise] = partial(_product, "ndcg_loss2pp")
+"""Products of the field's own names, by parameters: `LambdaRank(metric="map", sigma=2.0)`."""
 
 __all__ = [
     "GUMBEL_PREFIX",
     "OBJECTIVES",
+    "PAIR_LOSSES",
+    "PAIR_WEIGHTS",
     "XENDCG",
     "ClassBalancedFocal",
+    "DistanceWeight",
     "Focal",
     "Gumbel",
     "Hinge",
+    "HingePair",
     "LambdaRank",
     "LogisticLoss",
+    "LogisticPair",
     "MarginMSE",
+    "MetricWeight",
     "NDCGLoss2",
     "NDCGLoss2PlusPlus",
     "Objective",
-    "OwnObjective",
+    "OwnPair",
+    "OwnWeight",
+    "PairLoss",
+    "PairWeight",
     "Pairwise",
+    "Propensities",
     "QualityFocal",
     "RankNet",
     "SVMHinge",
     "Softmax",
     "SquaredHinge",
+    "SquaredHingePair",
     "UnbiasedLambdaRank",
+    "UniformWeight",
     "Varifocal",
     "objective_named",
-    "parameters_of",
     "warm_up",
 ]

@@ -8,31 +8,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ranking.objectives.arguments import check_positive, check_scores, row_weights
+from ranking.objectives.protocol import Whole
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.pairwise import Gradients
+    from ranking.objectives.protocol import Gradients
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginMSE:
-    """(1 / n) sum over pairs of ((s_i − s_j) − (t_i − t_j))², t the labels, n the list's documents.
+class MarginMSE(Whole):
+    """Differences of scores towards those of the labels, n the list's documents.
 
-    Which is sum_i (d_i − mean d)² with d = s − t: no pair is ever looked at. Labels are a teacher's scores
-    (made
-    non-negative by a constant a list, which changes nothing), or grades whose differences mean something.
+    Which is sum_i (d_i − mean d)² with d = s − y: no pair is ever looked at. Labels are a teacher's scores
+    (made non-negative by a constant a list, which changes nothing), or grades whose differences mean
+    something.
 
     gradient   2 w_i (d_i − m),   m the weighted mean of d over the list
     hessian    2 w_i (1 − w_i / W), exact; W the list's sum of weights
-    source     Hofstätter et al. 2020 (Margin-MSE), over all pairs of a list.
     """
 
     name: ClassVar[str] = "margin_mse"
     family: ClassVar[str] = "listwise"
     hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
     formula: ClassVar[str] = "(1 / n) sum over pairs of ((s_i − s_j) − (y_i − y_j))²"
-    source: ClassVar[str] = "Hofstätter et al. 2020 (Margin-MSE)"
+    source: ClassVar[str] = "Hofstätter et al. 2020 (Margin-MSE), over all pairs of a list"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False

@@ -107,12 +107,11 @@ def _tried(check: Callable[[Objective], Finding], objective: Objective) -> Findi
         return Finding(False, f"{type(error).__name__}: {error}")
 
 
-def _with_positions(objective: Objective) -> Any:
+def _with_positions(objective: Objective) -> Objective:
     """Propensities given: what estimation finds in a few random lists says nothing about the gradient."""
-    if objective.needs_positions and getattr(objective, "propensities", None) == "estimate":
-        table = [1.0 / (1 + rank) for rank in range(_LONG)]
-        return dataclasses.replace(objective, propensities=table)
-    return objective
+    if not objective.needs_positions or objective.parameters().get("propensities") != "estimate":
+        return objective
+    return objective.with_parameters({"propensities": [1.0 / (1 + rank) for rank in range(_LONG)]})
 
 
 def _lists(sizes: list[int], seed: int, weights: Any = None) -> RankingDataset:
@@ -210,7 +209,7 @@ def row_order_never_matters(objective: Objective) -> Finding:
     """Permuting the rows of a list permutes the gradient, tied scores included."""
     if objective.stochastic:
         return Finding(None, "noise belongs to rows: does not apply")
-    if getattr(objective, "ties", None) == "file":
+    if objective.parameters().get("ties") == "file":
         return Finding(None, "ties by file order were asked for: does not apply")
     dataset, worst = _small(), 0.0
     rng = np.random.default_rng(4)
@@ -352,7 +351,7 @@ def _speed(objective: Objective) -> dict[str, Any] | None:
     """The fastest of several rounds over 200 lists of 120 documents, on one thread."""
     dataset = _lists([120] * 200, seed=10)
     pairs = objective.family == "pairwise"
-    top = min(getattr(objective, "truncation", None) or 120, 120)
+    top = min(objective.parameters().get("truncation") or 120, 120)
     count = 200 * (top * 120 - top * (top + 1) // 2) if pairs else dataset.document_count
     best, scores = np.inf, _scores(dataset)
     try:

@@ -23,15 +23,16 @@ from ranking.objectives.arguments import (
     check_scores,
     row_weights,
 )
+from ranking.objectives.protocol import Whole
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.pairwise import Gradients
+    from ranking.objectives.protocol import Gradients
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listwise:
+class Listwise(Whole):
     """What listwise objectives share; `targets` says what each is."""
 
     name: ClassVar[str]
@@ -95,12 +96,11 @@ class Softmax(Listwise):
                draws its scores together
     gain       G, a name, a table by label, or a function
     gradient, hessian   see the module; one relevant document makes it InfoNCE
-    source     Cao et al. 2007 (ListNet); normalised labels: Bruch et al. 2019.
     """
 
     name: ClassVar[str] = "softmax"
     formula: ClassVar[str] = "−sum_i t_i log softmax(s)_i, t the normalised labels"
-    source: ClassVar[str] = "Cao et al. 2007 (ListNet); Bruch et al. 2019"
+    source: ClassVar[str] = "Cao et al. 2007 (ListNet); normalised labels: Bruch et al. 2019"
 
     target: Literal["labels", "softmax"] = "labels"
     gain: Worths = "linear"
@@ -120,19 +120,16 @@ class Softmax(Listwise):
 class XENDCG(Listwise):
     """XE-NDCG: softmax cross-entropy against perturbed gains, drawn anew in each round.
 
-        t_i = (2^y_i − u_i) / sum_j (2^y_j − u_j),   u uniform in [0, 1)
-
     A convex bound of a generalised NDCG. The draw depends on noise_seed, the round and the row alone, so that
     a resumed run draws the same. A list without a relevant document is left out.
 
     gradient, hessian   of the cross-entropy with this round's target, exact (LightGBM's `rank_xendcg` adds
                two terms of a Newton step in place of the hessian's other entries)
-    source     Bruch 2021 ("An alternative cross entropy loss for learning-to-rank").
     """
 
     name: ClassVar[str] = "xendcg"
     formula: ClassVar[str] = "−sum_i t_i log softmax(s)_i, t_i ∝ 2^y_i − u_i, u_i uniform in [0, 1)"
-    source: ClassVar[str] = "Bruch 2021 (XE-NDCG)"
+    source: ClassVar[str] = "Bruch 2021 (An alternative cross entropy loss for learning-to-rank)"
     stochastic: ClassVar[bool] = True
 
     gain: Worths = "exponential"

@@ -1,36 +1,21 @@
-"""Pairwise objectives: a pair formula times a pair weight, prepared once for a data set.
-
-Parameters every member has:
-
-truncation            pairs need at least one document among this many best by score; None is all pairs
-score_normalization   divide each pair's weight by 0.01 + |s_i - s_j| once scores differ
-                      (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_score_normalization`)
-lambda_normalization  scale a query's gradient and hessian by log2(1 + S) / S, S the sum of 2 |lambda|
-                      (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_normalization`)
-label_gap             multiply each pair's weight by |y_i - y_j| to this power; 0 leaves it
-ties                  "average": nothing depends on the order of rows in the file where scores are equal
-                      (how: `ranking.objectives.kernel`); "file": equal scores keep input order, as both
-                      boosters have it
-hessian_scale         multiplies the hessian; XGBoost's own objectives have 2 here, LightGBM's 1
-precision             "float32" or "float64": the type of the pair loop in training (`prepare`);
-                      `gradients` and `loss` are always float64
-
-Weights: a query's weight multiplies its gradient. Documents' weights enter each pair as the geometric mean
-sqrt(w_i w_j), over the query's mean weight, which multiplies the query's gradient: gradients still sum to
-zero, and a constant weight over a query is that query's weight, whatever the normalisations.
-"""
+"""The pairwise objective: a pair loss times a pair weight, prepared once for a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ranking.errors import UsageError
+from ranking.compiled.warming import warm_up as compile_pieces
+from ranking.compiled.warming import warms
+from ranking.data.dataset import RankingDataset
+from ranking.errors import UsageError, unknown_name
 from ranking.objectives.arguments import (
     check_at_least,
     check_choice,
@@ -38,41 +23,67 @@ from ranking.objectives.arguments import (
     check_scores,
     check_switches,
 )
-from ranking.objectives.kernel.layout import (
-    HINGE,
-    LOGISTIC,
-    SQUARED_HINGE,
-    TIES_AVERAGE,
-    TIES_FILE,
-    UNIFORM,
-    Lists,
-    Rule,
-)
+from ranking.objectives.clicks import Propensities
+from ranking.objectives.kernel.layout import TIES_AVERAGE, TIES_FILE, Lists, Rule
+from ranking.objectives.pair_losses import PAIR_LOSSES, LogisticPair, PairLoss
+from ranking.objectives.pair_weights import PAIR_WEIGHTS, MetricWeight, PairWeight, UniformWeight
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64, Int64
-    from ranking.data.dataset import RankingDataset
-
-Gradients = Callable[[Any], "tuple[Any, Any]"]
-"""Scores [documents] to (gradient, hessian) [documents], of one round after the other."""
+    from ranking.objectives.protocol import Gradients
 
 _CHUNKS_PER_THREAD = 4
 """More chunks than threads, so that one slow core does not hold the others."""
 
+_PARTS = ("pair_loss", "weight", "clicks")
+
+_NAMES = {
+    ("logistic", "uniform"): "ranknet",
+    ("logistic", "metric"): "lambdarank",
+    ("logistic", "ndcg_loss2"): "ndcg_loss2",
+    ("logistic", "ndcg_loss2pp"): "ndcg_loss2pp",
+    ("hinge", "uniform"): "hinge",
+    ("squared_hinge", "uniform"): "squared_hinge",
+}
+"""What the field calls a pair loss with a pair weight."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pairwise:
-    """What all pairwise objectives share; `rule` and `worth` say what each is."""
+    """The sum over pairs y_i > y_j of pair weight × pair loss of s_i − s_j.
 
-    name: ClassVar[str]
+    pair_loss             what a pair costs (`ranking.objectives.pair_losses`): logistic, hinge, squared_hinge
+    weight                what a pair counts (`ranking.objectives.pair_weights`): uniform, metric, ndcg_loss2,
+                          ndcg_loss2pp
+    clicks                for labels that are clicks: `ranking.objectives.clicks.Propensities`; None: judged
+    truncation            pairs need at least one document among this many best by score; None is all pairs
+    score_normalization   divide each pair's weight by 0.01 + |s_i - s_j| once scores differ
+                          (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_score_normalization`)
+    lambda_normalization  scale a query's gradient and hessian by log2(1 + S) / S, S the sum of 2 |lambda|
+                          (LightGBM's `lambdarank_norm`, XGBoost's `lambdarank_normalization`)
+    label_gap             multiply each pair's weight by |y_i - y_j| to this power; 0 leaves it
+    ties                  "average": nothing depends on the order of rows in the file where scores are equal
+                          (how: `ranking.objectives.kernel`); "file": equal scores keep input order, as both
+                          boosters have it
+    hessian_scale         multiplies the hessian; XGBoost's own objectives have 2 here, LightGBM's 1
+    precision             "float32" or "float64": the type of the pair loop in training (`prepare`);
+                          `gradients` and `loss` are always float64
+
+    Pair weights and normalisations are held constant in gradient and hessian, as LambdaRank has it.
+
+    Weights of the data: a query's weight multiplies its gradient. Documents' weights enter each pair as the
+    geometric mean sqrt(w_i w_j), over the query's mean weight, which multiplies the query's gradient:
+    gradients still sum to zero, and a constant weight over a query is that query's weight, whatever the
+    normalisations.
+    """
+
     family: ClassVar[str] = "pairwise"
-    hessian: ClassVar[Literal["exact", "surrogate"]]
-    formula: ClassVar[str]
-    source: ClassVar[str]
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
-    needs_positions: ClassVar[bool] = False
 
+    pair_loss: PairLoss = field(default_factory=LogisticPair)
+    weight: PairWeight = field(default_factory=UniformWeight)
+    clicks: Propensities | None = None
     truncation: int | None = None
     score_normalization: bool = False
     lambda_normalization: bool = False
@@ -94,14 +105,113 @@ class Pairwise:
         check_choice("precision", self.precision, ("float32", "float64"))
         check_at_least(0, label_gap=self.label_gap)
         check_positive(hessian_scale=self.hessian_scale)
+        self.weight.check(count)
+        if self.weight.rule(count).ties_as_half and self.pair_loss.name != "logistic":
+            raise UsageError(
+                f"ties_as_half aims the probabilities of logistic pairs at one half: {self.pair_loss.name} "
+                "pairs have none"
+            )
+
+    @property
+    def name(self) -> str:
+        parts = self.pair_loss.name, self.weight.name
+        return ("unbiased_" if self.clicks else "") + _NAMES.get(parts, " × ".join(parts))
+
+    @property
+    def hessian(self) -> Literal["exact", "surrogate"]:
+        return self.pair_loss.hessian
+
+    @property
+    def formula(self) -> str:
+        """The parts' in one line."""
+        parts = [self.weight.formula, self.clicks.formula if self.clicks else "", self.pair_loss.formula]
+        return f"sum over y_i > y_j of {' '.join(filter(None, parts))}"
+
+    @property
+    def source(self) -> str:
+        parts = [self.pair_loss.source, self.weight.source, self.clicks.source if self.clicks else ""]
+        return "; ".join(filter(None, parts))
+
+    @property
+    def needs_positions(self) -> bool:
+        return self.clicks is not None
+
+    def parameters(self) -> dict[str, Any]:
+        """All by name in one table, the parts' own beside the objective's."""
+        flat = _fields(self)
+        named = {"pair_loss": self.pair_loss.name, "weight": self.weight.name}
+        for part in filter(None, [flat.pop(name) for name in _PARTS]):
+            flat = _fields(part) | flat
+        flat.pop("file", None)  # it is the objective's name
+        return named | flat
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Pairwise:
+        """The same with these changed: the objective's own, its parts', and which the parts are.
+
+        `pair_loss` and `weight` take a name. `metric` makes a uniform weight a `MetricWeight`, and one of
+        `propensities`, `positions`, `smallest_propensity` adds `Propensities`.
+        Raises UsageError for a parameter that neither the objective nor a part has.
+        """
+        given = dict(parameters)
+        parts: dict[str, Any] = {
+            "pair_loss": _chosen("pair_loss", given, self.pair_loss, PAIR_LOSSES),
+            "weight": _chosen("weight", given, self.weight, PAIR_WEIGHTS),
+            "clicks": self.clicks,
+        }
+        if "metric" in given and self.weight.name == parts["weight"].name == "uniform":
+            parts["weight"] = MetricWeight()
+        if self.clicks is None and given.keys() & _fields(Propensities()):
+            parts["clicks"] = Propensities()
+        changed = dataclasses.replace(
+            self, **{name: part and _changed(part, given) for name, part in parts.items()},
+            **{key: value for key, value in given.items() if key in _fields(self)},
+        )  # fmt: skip
+        for key in given:
+            if key not in changed.parameters():
+                known = {*changed.parameters(), "metric"}
+                raise unknown_name(f"parameter of objective {changed.name}:", key, known)
+        return changed
+
+    def warm_up(self) -> None:
+        """Compile the pair loop, or find it compiled on disk: it is one for all that no user's file is in."""
+        if self._own_loop():
+            _run_once(self)
+        else:
+            compile_pieces(_PIECES[self.working_type()])
+
+    def documentation(self) -> str:
+        """Each part's, and what they share."""
+        parts = filter(None, (self.pair_loss, self.weight, self.clicks))
+        texts = [f"{name}: {inspect.getdoc(type(part))}" for name, part in zip(_PARTS, parts, strict=False)]
+        return "\n\n".join([*texts, inspect.getdoc(type(self)) or ""])
 
     def rule(self) -> Rule:
         """The objective as the kernel's numbers."""
-        raise TypeError(f"{type(self).__name__} names no pair formula")
+        everything = np.iinfo(np.int64).max
+        weight = self.weight.rule(self.truncation)
+        return Rule(
+            formula=self.pair_loss.kernel,
+            kind=weight.kind,
+            shape=self.pair_loss.shape,
+            truncation=everything if self.truncation is None else self.truncation,
+            cutoff=everything if weight.cutoff is None else weight.cutoff,
+            ranked=weight.ranked,
+            near=weight.near,
+            ties=TIES_AVERAGE if self.ties == "average" else TIES_FILE,
+            label_gap=float(self.label_gap),
+            ties_as_half=weight.ties_as_half,
+            score_norm=self.score_normalization,
+            lambda_norm=self.lambda_normalization,
+            hessian_scale=float(self.hessian_scale),
+        )
 
     def visit(self) -> Callable[..., float]:
-        """The compiled loop: `kernel.visit_pairs`, or one of the same signature."""
+        """The compiled loop over pairs."""
         # Here and not above: Numba is opened by what computes, not by what asks for names.
+        if self._own_loop():
+            from ranking.objectives.kernel.own import visit_with
+
+            return visit_with(self.pair_loss.functions(), self.weight.function())
         from ranking.objectives.kernel.visit import visit_pairs
 
         return visit_pairs
@@ -113,10 +223,9 @@ class Pairwise:
             # Their mean is the query's weight; what is left inside the query only shares it out.
             means = np.repeat(weights, dataset.sizes)
             document_weights = np.divide(document_weights, means, out=np.ones(len(means)), where=means > 0)
-        worth, inverse = self.worth(dataset)
-        winners = self.winner_weights(dataset)
+        worth, inverse = self.weight.worth(dataset, self.truncation)
         longest = int(dataset.sizes.max())
-        steps, stretch = self.steps(longest)
+        steps, stretch = self.weight.steps(longest, self.truncation)
         return Lists(
             offsets=np.asarray(dataset.offsets),
             worth=worth,
@@ -124,27 +233,11 @@ class Pairwise:
             inverse=inverse,
             query_weights=np.ones(dataset.query_count) if weights is None else weights,
             document_weights=np.empty(0) if document_weights is None else document_weights,
-            winner_weights=np.empty(0) if winners is None else winners,
-            discounts=self.rank_discounts(longest),
+            winner_weights=self.clicks.winner_weights(dataset) if self.clicks else np.empty(0),
+            discounts=self.weight.discounts(longest, self.truncation),
             steps=steps,
             stretch=stretch,
         )
-
-    def worth(self, dataset: RankingDataset) -> tuple[Float64, Float64]:
-        """(worth [documents], inverse [queries]): here the label itself, and 1."""
-        return dataset.labels.astype(np.float64), np.ones(dataset.query_count)
-
-    def winner_weights(self, dataset: RankingDataset) -> Float64 | None:
-        """What multiplies the pairs in which a document is the better one, [documents], or None for 1."""
-        return None
-
-    def rank_discounts(self, count: int) -> Float64:
-        """The discount by rank, float64 [count]: all zero, since a uniform weight knows no ranks."""
-        return np.zeros(count)
-
-    def steps(self, count: int) -> tuple[Float64, Float64]:
-        """(weight by distance of ranks [count + 1], factor by lower rank [count]): here neither is used."""
-        return np.empty(0), np.empty(0)
 
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
         """`scores -> (gradient, hessian)` for many rounds on one data set, over this many threads.
@@ -182,7 +275,11 @@ class Pairwise:
 
     def working_type(self) -> Literal["float32", "float64"]:
         """The type of the pair loop in training."""
-        return self.precision
+        return "float64" if self.weight.double or self._own_loop() else self.precision
+
+    def _own_loop(self) -> bool:
+        """Is there a function in it that the kernel does not have?"""
+        return "own" in (self.pair_loss.name, self.weight.name)
 
     def gradients(self, scores: Any, dataset: RankingDataset) -> tuple[Float64, Float64]:
         """(gradient, hessian), float64 [documents], of `loss` at `scores` [documents].
@@ -212,108 +309,39 @@ class Pairwise:
         loss = self.visit()(queries, self.lists(dataset), self.rule(), at, orders, probe, gradient, hessian)
         return gradient, hessian, float(loss)
 
-    def _rule(self, formula: int, kind: int, shape: float, **others: Any) -> Rule:
-        everything = np.iinfo(np.int64).max
-        numbers: dict[str, Any] = {
-            "cutoff": everything, "ranked": 0.0, "near": 0.0, "ties_as_half": False, **others
-        }  # fmt: skip
-        return Rule(
-            formula=formula,
-            kind=kind,
-            shape=float(shape),
-            truncation=everything if self.truncation is None else self.truncation,
-            ties=TIES_AVERAGE if self.ties == "average" else TIES_FILE,
-            label_gap=float(self.label_gap),
-            score_norm=self.score_normalization,
-            lambda_norm=self.lambda_normalization,
-            hessian_scale=float(self.hessian_scale),
-            **numbers,
-        )
+
+def _fields(part: Any) -> dict[str, Any]:
+    return {one.name: getattr(part, one.name) for one in dataclasses.fields(part)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hinge(Pairwise):
-    """The margin of each pair: sum over y_i > y_j of max(0, margin − (s_i − s_j)).
-
-    gradient   −1 on i and +1 on j for each pair closer than the margin; 0 at exactly the margin.
-    hessian    surrogate. The second derivative is zero, so a Newton step would be infinite. Taken
-               instead is that of the quadratic hinge (margin − d)₊² / (2 margin), which has the same
-               gradient at a tie: 1 / margin on both documents of an active pair. Then
-               |gradient| <= margin · hessian for every document, and no leaf, however little
-               regularised, moves a score by more than the margin times the learning rate.
-    source     Herbrich, Graepel, Obermayer 2000; Joachims 2002 (ranking SVM).
-    """
-
-    name: ClassVar[str] = "hinge"
-    hessian: ClassVar[Literal["exact", "surrogate"]] = "surrogate"
-    formula: ClassVar[str] = "sum over y_i > y_j of max(0, margin − (s_i − s_j))"
-    source: ClassVar[str] = "Herbrich, Graepel, Obermayer 2000; Joachims 2002 (ranking SVM)"
-
-    margin: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(margin=self.margin)
-
-    def rule(self) -> Rule:
-        return self._rule(HINGE, UNIFORM, self.margin)
+def _chosen(kind: str, given: dict[str, Any], part: Any, table: Mapping[str, Any]) -> Any:
+    """The part of the name that was given, taken out of `given`, or the part there is."""
+    name = given.pop(kind, part.name)
+    if name == part.name:
+        return part
+    if name not in table:
+        raise unknown_name(kind, str(name), table)
+    return table[name]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SquaredHinge(Hinge):
-    """The squared margin of each pair: sum over y_i > y_j of max(0, margin − (s_i − s_j))².
-
-    gradient   −2 (margin − d)₊ on i, and its opposite on j
-    hessian    exact but at d = margin: 2 on both documents of a pair closer than the margin, else 0
-    source     Chapelle, Keerthi 2010 (RankSVM in the primal, L2 loss).
-    """
-
-    name: ClassVar[str] = "squared_hinge"
-    hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
-    formula: ClassVar[str] = "sum over y_i > y_j of max(0, margin − (s_i − s_j))²"
-    source: ClassVar[str] = "Chapelle, Keerthi 2010 (RankSVM in the primal)"
-
-    def rule(self) -> Rule:
-        return self._rule(SQUARED_HINGE, UNIFORM, self.margin)
+def _changed(part: Any, given: Mapping[str, Any]) -> Any:
+    """The part with those of the given parameters that it has."""
+    return dataclasses.replace(part, **{key: value for key, value in given.items() if key in _fields(part)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Logistic(Pairwise):
-    """What the objectives of the pair formula log(1 + exp(−sigma d)) share: its steepness."""
-
-    hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
-
-    sigma: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(sigma=self.sigma)
+def _run_once(objective: Pairwise) -> None:
+    pair = RankingDataset(
+        features=np.zeros((2, 1), np.float32), labels=np.array([1, 0], np.float32), offsets=np.array([0, 2]),
+        query_ids=["q"],
+    )  # fmt: skip
+    # The loop is compiled for all, and does not ask for positions here.
+    dataclasses.replace(objective, clicks=None).prepare(pair)(np.zeros(2))
 
 
-@dataclass(frozen=True, kw_only=True)
-class RankNet(Logistic):
-    """Pairwise logistic: sum over y_i > y_j of log(1 + exp(−sigma (s_i − s_j))).
-
-    gradient   −sigma p on i, +sigma p on j, with p = 1 / (1 + exp(sigma (s_i − s_j)))
-    hessian    exact diagonal: sigma² p (1 − p) on both
-    ties_as_half   a pair of equal labels has the target one half, as in the paper: it adds the mean of the
-               losses of its two orders, and so draws the two scores together
-    source     Burges et al. 2005. XGBoost's `rank:pairwise` is this with its two normalisations off,
-               truncation at least the longest list, and hessian_scale=2.
-    """
-
-    name: ClassVar[str] = "ranknet"
-    formula: ClassVar[str] = "sum over y_i > y_j of log(1 + exp(−sigma (s_i − s_j)))"
-    source: ClassVar[str] = "Burges et al. 2005 (RankNet)"
-
-    ties_as_half: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_switches(ties_as_half=self.ties_as_half)
-
-    def rule(self) -> Rule:
-        return self._rule(LOGISTIC, UNIFORM, self.sigma, ties_as_half=self.ties_as_half)
+_PIECES = {
+    "float32": warms("objectives float32", lambda: _run_once(Pairwise(precision="float32"))),
+    "float64": warms("objectives float64", lambda: _run_once(Pairwise(precision="float64"))),
+}
 
 
 def _input_orders(dataset: RankingDataset) -> Int64:

@@ -25,11 +25,12 @@ from scipy.special import expit, log_expit
 
 from ranking.errors import DataError, UsageError
 from ranking.objectives.arguments import check_at_least, check_positive, check_scores, row_weights
+from ranking.objectives.protocol import Whole
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.pairwise import Gradients
+    from ranking.objectives.protocol import Gradients
 
 
 class Targets(NamedTuple):
@@ -42,7 +43,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pointwise:
+class Pointwise(Whole):
     """What pointwise objectives share: documents are classes by a threshold on their labels.
 
     relevant_from   labels of at least this are positive; None: those above 0
@@ -154,17 +155,16 @@ def _product(a: Any, b: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class LogisticLoss(Pointwise):
-    """Cross-entropy of each document: −y log p − (1 − y) log(1 − p), y = 1 for the positive class.
+    """Cross-entropy of each document, y = 1 for the positive class.
 
     gradient   p − y
     hessian    exact: p (1 − p)
-    source     Cox 1958; as a ranking loss McRank, Li et al. 2007.
     """
 
     name: ClassVar[str] = "logistic"
     hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
     formula: ClassVar[str] = "sum of −y log p − (1 − y) log(1 − p), p = 1 / (1 + exp(−s))"
-    source: ClassVar[str] = "Cox 1958; Li, Burges, Wu 2007 (McRank)"
+    source: ClassVar[str] = "Cox 1958; as a ranking loss Li, Burges, Wu 2007 (McRank)"
 
     def targets(self, dataset: RankingDataset) -> Targets:
         y = self.positive(dataset).astype(np.float64)
@@ -173,17 +173,16 @@ class LogisticLoss(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class Focal(Pointwise):
-    """Focal loss: −alpha_t (1 − p_t)^gamma log p_t, p_t = p for positives and 1 − p for negatives.
+    """Focal loss, with p_t = p for positives and 1 − p for negatives.
 
     alpha      of positives; negatives have 1 − alpha. gamma=0 and alpha=½ is half the logistic loss
     gradient   (2y − 1) alpha_t (1 − p_t)^gamma (gamma p_t log p_t + p_t − 1), the sign for both classes
     hessian    surrogate where the loss is not convex (see the module), exact elsewhere
-    source     Lin et al. 2017 (RetinaNet: alpha=.25, gamma=2).
     """
 
     name: ClassVar[str] = "focal"
     formula: ClassVar[str] = "sum of −alpha_t (1 − p_t)^gamma log p_t"
-    source: ClassVar[str] = "Lin et al. 2017 (focal loss)"
+    source: ClassVar[str] = "Lin et al. 2017 (RetinaNet: alpha=.25, gamma=2)"
 
     alpha: float = 0.25
     gamma: float = 2.0
@@ -201,18 +200,15 @@ class Focal(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassBalancedFocal(Pointwise):
-    """Focal loss with each class weighted by one over its effective number of documents.
-
-        weight of a class of n documents: (1 − beta) / (1 − beta^n), both scaled to sum to 2
+    """Focal loss with each class weighted by one over its effective number of documents n_t.
 
     beta       0 weighs classes alike, towards 1 by one over their counts; counted over the training data
     gradient, hessian   focal's
-    source     Cui et al. 2019 (class-balanced loss: beta .9 … .9999).
     """
 
     name: ClassVar[str] = "class_balanced_focal"
     formula: ClassVar[str] = "focal with alpha_t = (1 − beta) / (1 − beta^n_t), scaled to sum to 2"
-    source: ClassVar[str] = "Cui et al. 2019 (class-balanced loss)"
+    source: ClassVar[str] = "Cui et al. 2019 (class-balanced loss: beta .9 … .9999)"
 
     beta: float = 0.999
     gamma: float = 2.0
@@ -236,17 +232,16 @@ class ClassBalancedFocal(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class QualityFocal(Pointwise):
-    """Quality focal loss: |y − p|^beta times the cross-entropy of a soft target y in [0, 1].
+    """Quality focal loss: the cross-entropy of a soft target in [0, 1], less where it is met.
 
     largest_label   what label has quality y = 1; None: the largest of the training data
     gradient   beta |y − p|^(beta − 1) sign(p − y) p (1 − p) CE + |y − p|^beta (p − y); zero at p = y
     hessian    surrogate where the loss is not convex (see the module), exact elsewhere
-    source     Li et al. 2020 (generalized focal loss: beta=2).
     """
 
     name: ClassVar[str] = "quality_focal"
     formula: ClassVar[str] = "sum of |y − p|^beta (−y log p − (1 − y) log(1 − p)), y = label / largest label"
-    source: ClassVar[str] = "Li et al. 2020 (generalized focal loss)"
+    source: ClassVar[str] = "Li et al. 2020 (generalized focal loss: beta=2)"
 
     beta: float = 2.0
     largest_label: float | None = None
@@ -265,19 +260,16 @@ class QualityFocal(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class Varifocal(Pointwise):
-    """Varifocal loss: positives by their quality, negatives by how hard they are.
-
-        q > 0:  q · (−q log p − (1 − q) log(1 − p));   q = 0:  −alpha p^gamma log(1 − p)
+    """Varifocal loss: positives by their quality q = label / largest label, negatives by how hard they are.
 
     largest_label   what label has quality q = 1; None: the largest of the training data
     gradient   q > 0: q (p − q); q = 0: focal's
     hessian    surrogate where the loss is not convex (see the module), exact elsewhere
-    source     Zhang et al. 2021 (VarifocalNet: alpha=.75, gamma=2).
     """
 
     name: ClassVar[str] = "varifocal"
     formula: ClassVar[str] = "sum of q CE(p, q) for quality q > 0, of −alpha p^gamma log(1 − p) for q = 0"
-    source: ClassVar[str] = "Zhang et al. 2021 (VarifocalNet)"
+    source: ClassVar[str] = "Zhang et al. 2021 (VarifocalNet: alpha=.75, gamma=2)"
 
     alpha: float = 0.75
     gamma: float = 2.0
@@ -297,12 +289,11 @@ class Varifocal(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class SVMHinge(Pointwise):
-    """Binary hinge: max(0, 1 − y s) with y = +1 for the positive class and −1 for the other.
+    """Binary hinge, y = +1 for the positive class and −1 for the other.
 
     gradient   −y where y s < 1, else 0, at the kink too
     hessian    surrogate: 1 where y s < 1. The second derivative is zero; this is that of the quadratic
                hinge (1 − y s)₊² / 2, so that no leaf moves a score by more than 1 times the learning rate
-    source     Cortes, Vapnik 1995.
     """
 
     name: ClassVar[str] = "svm_hinge"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import Field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
-from ranking.data.dataset import RankingDataset
-from ranking.objectives.pairwise import Gradients
+from ranking.errors import unknown_name
+
+if TYPE_CHECKING:
+    from ranking.data.dataset import RankingDataset
+
+Gradients = Callable[[Any], "tuple[Any, Any]"]
+"""Scores [documents] to (gradient, hessian) [documents], of one round after the other."""
 
 
 class Objective(Protocol):
@@ -45,3 +53,41 @@ class Objective(Protocol):
     def gradients(self, scores: Any, dataset: RankingDataset) -> tuple[Any, Any]: ...
     def loss(self, scores: Any, dataset: RankingDataset, weights_at: Any = None) -> float: ...
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients: ...
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters by name; of an objective made of parts, theirs beside its own."""
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+        """The same with these changed. Raises UsageError for one it does not have."""
+
+    def warm_up(self) -> None:
+        """Compile what it runs, or find that compiled on disk."""
+
+    def documentation(self) -> str:
+        """What it computes, for reading."""
+
+
+class Whole:
+    """An objective or a loss that has no parts: its parameters are its fields."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def name(self) -> str: ...
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def parameters(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+        for key in parameters:
+            if key not in self.parameters():
+                raise unknown_name(f"parameter of objective {self.name}:", key, self.parameters())
+        return dataclasses.replace(self, **parameters)
+
+    def warm_up(self) -> None:
+        """Nothing of it is compiled."""
+
+    def documentation(self) -> str:
+        return inspect.getdoc(type(self)) or ""

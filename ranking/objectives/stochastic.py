@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ranking.errors import UsageError
+from ranking.errors import UsageError, nearest, unknown_name
 from ranking.objectives.arguments import check_at_least, check_scores
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
-    from ranking.objectives.pairwise import Gradients
-    from ranking.objectives.protocol import Objective
+    from ranking.objectives.protocol import Gradients, Objective
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gumbel:
-    """The mean of an objective over scores with Gumbel noise: (1 / draws) sum_d L(s + strength · g_d).
+    """The mean of an objective over draws of scores with Gumbel noise.
 
     Sorting scores with standard Gumbel noise draws a ranking from the Plackett–Luce model of the scores, so
     that pairs near in score take turns at being compared, and ties break at random.
@@ -32,12 +33,13 @@ class Gumbel:
     noise_seed   the noise depends on it, the round and the row alone, so that a resumed run draws the same
 
     gradient, hessian   the means of the objective's
-    source     Gulin, Kuralenok, Pavlov 2011 (YetiRank); Bruch et al. 2020 (stochastic treatment).
     """
 
     name: ClassVar[str] = "gumbel"
     stochastic: ClassVar[bool] = True
-    source: ClassVar[str] = "Gulin, Kuralenok, Pavlov 2011 (YetiRank); Bruch et al. 2020"
+    source: ClassVar[str] = (
+        "Gulin, Kuralenok, Pavlov 2011 (YetiRank); Bruch et al. 2020 (stochastic treatment)"
+    )
 
     objective: Objective
     strength: float = 0.3
@@ -111,10 +113,25 @@ class Gumbel:
         values = [self.objective.loss(probe + noise, dataset, at + noise) for noise in self.noise(len(at), 0)]
         return float(sum(values)) / self.draws
 
-    def with_parameters(self, parameters: dict[str, Any]) -> Gumbel:
+    def parameters(self) -> dict[str, Any]:
+        """Its own beside the objective's."""
+        return self.objective.parameters() | self._own()
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Gumbel:
         """Own parameters changed here, all others in the objective."""
-        own = {"strength", "draws", "noise_seed"}
-        inner = {key: value for key, value in parameters.items() if key not in own}
-        changed = dataclasses.replace(self.objective, **inner)
+        own = self._own()
         mine = {key: value for key, value in parameters.items() if key in own}
-        return dataclasses.replace(self, objective=changed, **mine)
+        others = {key: value for key, value in parameters.items() if key not in own}
+        for key in others.keys() - self.parameters().keys():
+            if nearest(key, own):
+                raise unknown_name(f"parameter of objective {self.name}:", key, self.parameters())
+        return dataclasses.replace(self, objective=self.objective.with_parameters(others), **mine)
+
+    def warm_up(self) -> None:
+        self.objective.warm_up()
+
+    def documentation(self) -> str:
+        return f"{inspect.getdoc(type(self))}\n\n{self.objective.documentation()}"
+
+    def _own(self) -> dict[str, Any]:
+        return {"strength": self.strength, "draws": self.draws, "noise_seed": self.noise_seed}

@@ -228,12 +228,13 @@ class TrainConfig:
 
         Raises UsageError for an unknown name or parameter.
         """
-        from ranking.objectives import objective_named, parameters_of
+        from ranking.objectives import objective_named
 
-        worths = self._worths_among(parameters_of(objective_named(self.objective)))
-        parameters = {**BACKENDS[self.backend].objective, **worths, **self.objective_parameters}
-        made: Objective = objective_named(self.objective, parameters)
-        return made
+        asked = objective_named(self.objective, self.objective_parameters)
+        usual = {**BACKENDS[self.backend].objective, **self._worths_among(asked.parameters())}
+        return asked.with_parameters(
+            {key: value for key, value in usual.items() if key not in self.objective_parameters}
+        )
 
     def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The gain and discount of the run that are parameters of an objective too."""
@@ -251,9 +252,7 @@ class TrainConfig:
             return self._resolved_network(plain)
         plain.pop(NEURAL)
         if self.builtin is None:
-            from ranking.objectives import parameters_of
-
-            parameters = parameters_of(self.training_objective)
+            parameters = self.training_objective.parameters()
         return plain | {
             "query_fraction": self.queries_a_tree,
             "objective": {"name": self.objective, **parameters},
@@ -262,11 +261,9 @@ class TrainConfig:
 
     def _resolved_network(self, plain: dict[str, Any]) -> dict[str, Any]:
         loss = self.loss()
-        from ranking.losses import describe
-
         for unused in ("booster", "preset", "query_fraction", "categorical"):
             plain.pop(unused)
-        objective = {"name": self.objective, **describe(loss)["parameters"]}
+        objective = {"name": self.objective, **loss.parameters()}
         return plain | {"objective": objective, NEURAL: self.network.plain()}
 
     def loss(self) -> Any:
@@ -277,10 +274,11 @@ class TrainConfig:
         if self.builtin is not None:
             raise UsageError(f"objective {self.objective} is a booster's own: a network has none")
         try:
-            from ranking.losses import describe, loss_named
+            from ranking.losses import loss_named
         except ModuleNotFoundError as error:
             raise MissingExtraError("--backend neural", "neural") from error
-        worths = self._worths_among(describe(loss_named(self.objective))["parameters"])
+        asked = loss_named(self.objective, self.objective_parameters)
+        worths = self._worths_among(asked.parameters())
         return loss_named(self.objective, {**worths, **self.objective_parameters})
 
     @classmethod

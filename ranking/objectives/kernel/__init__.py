@@ -1,4 +1,4 @@
-"""The compiled pair loop: gradient, hessian and loss of a pair formula times a pair weight on ragged lists.
+"""The compiled pair loop: gradient, hessian and loss of a pair loss times a pair weight on ragged lists.
 
 layout    what the loop reads, and how its scratch lies
 order     sorting, and documents alike
@@ -6,6 +6,7 @@ factors   rank factors of the metrics' weights
 weights   signed pair weights of a row
 formulas  logistic and hinges over a row
 visit     the loop
+own       the same loop around functions from a user's file
 
 For each query the documents are sorted by score and visited as (i, j), i above j. Stages of their own
 write the signed pair weights of row i, then the formula's stage turns them into gradients; all run over

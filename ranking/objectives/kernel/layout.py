@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LOGISTIC, HINGE, SQUARED_HINGE = range(3)
+LOGISTIC, HINGE, SQUARED_HINGE, OWN = range(4)
+"""Pair losses; OWN is the user's, which only the loop in `own` can run."""
 UNIFORM, RANKED, DISTANCE, PRECISION_AVERAGE, FIRST_RELEVANT, CASCADE = range(6)
 """Pair weights: 1; by given discounts (ndcg, dcg, precision); by rank distance; map; mrr; err."""
 TIES_AVERAGE, TIES_FILE = 0, 1
@@ -56,7 +57,7 @@ class Rule(NamedTuple):
     """What an objective is, as numbers."""
 
     formula: int
-    """LOGISTIC, HINGE or SQUARED_HINGE"""
+    """LOGISTIC, HINGE, SQUARED_HINGE or OWN"""
     kind: int
     """UNIFORM, RANKED, …"""
     shape: float

@@ -102,9 +102,9 @@ class Space:
         )
 
     def _default_truncation(self, objective: str) -> Any:
-        from ranking.objectives import objective_named, parameters_of
+        from ranking.objectives import objective_named
 
-        parameters = parameters_of(objective_named(objective))
+        parameters = objective_named(objective).parameters()
         if parameters.get("metric") == "precision":
             return None  # there it is the metric's cutoff
         found = parameters.get("truncation", "none of its own")

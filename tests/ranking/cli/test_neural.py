@@ -52,6 +52,24 @@ def test_train_evaluate_and_predict(cli: Cli, tmp_path: Path, judged: Path, arch
     assert contents(again)["model.safetensors"] == contents(out)["model.safetensors"]
 
 
+def test_a_pair_loss_and_a_weight_train_together(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    out = tmp_path / "model"
+    ran = cli("train", judged, "--out", out, *SMALL, "--objective", "hinge", "--set", "objective.metric=map")
+    assert ran.code == 0, ran.err
+    told = json.loads((out / "manifest.json").read_text())["objective"]
+    assert (told["name"], told["weight"], told["metric"]) == ("hinge", "metric", "map")
+
+
+def test_clicks_need_positions(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    """Nothing is trained as if clicks were judgements; in the order of rows it is trained."""
+    run = ["train", judged, "--out", tmp_path / "m", *SMALL, "--objective", "hinge", "--set"]
+    refused = cli(*run, "objective.propensities=1,0.5,0.2")
+    assert refused.code == 4
+    assert "objective.positions=rows" in refused.err
+    few = cli(*run, "objective.propensities=1,0.5", "--set", "objective.positions=rows")
+    assert "propensities are given for 2 positions" in few.err
+
+
 def test_progress_and_result_speak_of_epochs(cli: Cli, tmp_path: Path, judged: Path) -> None:
     ran = cli("train", judged, "--out", tmp_path / "model", *SMALL)
     assert "round 3/3  ndcg@10 0." in ran.err

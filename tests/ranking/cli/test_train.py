@@ -174,6 +174,31 @@ def test_a_file_of_ones_own_trains(cli: Cli, tmp_path: Path, judged: Path, backe
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_pair_loss_and_a_weight_train_together(
+    cli: Cli, tmp_path: Path, judged: Path, backend: str
+) -> None:
+    """Hinge by ΔNDCG, said from either side, with the gain of the run; the manifest says what it was."""
+    written = []
+    for name, sets in (
+        ("hinge", ["metric=ndcg"]),
+        ("lambdarank", ["pair_loss=hinge", "truncation=none", "score_normalization=false"]),
+    ):
+        config = quick(backend, rounds=3, objective=name)
+        sets = [word for text in sets for word in ("--set", f"objective.{text}")]
+        sets += ["--set", "objective.lambda_normalization=false", "--gain", "linear"]
+        ran = cli("train", judged, "--out", tmp_path / name, *flags(config), *sets)
+        assert ran.code == 0, ran.err
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        told = dict(manifest["objective"])
+        assert told.pop("name") == name
+        written.append((told, load_ranker(tmp_path / name, probe=False).score(lists().features)))
+    (first, scores), (second, others) = written
+    assert first == second
+    assert (first["pair_loss"], first["weight"], first["gain"]) == ("hinge", "metric", "linear")
+    assert (scores == others).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_clicks_with_positions_train_from_parquet(cli: Cli, tmp_path: Path, backend: str) -> None:
     """Other positions give another ranker. LETOR text, which has none, says what to do."""
     judged = lists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,18 @@ from ranking.objectives import (
     OBJECTIVES,
     XENDCG,
     Gumbel,
-    Hinge,
     SVMHinge,
-    UnbiasedLambdaRank,
+    objective_named,
 )
 from tests.lists import random_lists
 from tests.ranking.losses.padding import padded
-from tests.ranking.objectives.variants import VARIANTS
+from tests.ranking.objectives.variants import VARIANTS, has_kinks
 
 
 def extras(objective: Any, dataset: Any) -> dict[str, torch.Tensor]:
     """What a loss takes beside scores and labels, padded: weights of clicks, or a draw."""
-    if isinstance(objective, UnbiasedLambdaRank):
-        return {"winners": padded(dataset, objective.winner_weights(dataset))[0]}
+    if objective.needs_positions:
+        return {"winners": padded(dataset, objective.clicks.winner_weights(dataset))[0]}
     if isinstance(objective, Gumbel):
         noise = objective.noise(dataset.document_count, 0)
         return {"noise": torch.stack([padded(dataset, each)[0] for each in noise])}
@@ -50,9 +48,7 @@ def test_autograd_equals_the_compiled_kernel(name: str, tied: bool) -> None:
     objective, dataset = VARIANTS[name], random_lists(queries=6, longest=9, seed=11)
     scores = np.random.default_rng(2).normal(size=dataset.document_count)
     scores = (
-        np.round(scores * 2) / 2 + 0.3 * (dataset.labels if isinstance(objective, Hinge) else 0)
-        if tied
-        else scores
+        np.round(scores * 2) / 2 + 0.3 * (dataset.labels if has_kinks(objective) else 0) if tied else scores
     )
     if isinstance(objective, SVMHinge):
         scores = scores + 0.123  # off its kink
@@ -120,9 +116,9 @@ def test_padding_may_hold_anything(name: str) -> None:
 
 def test_what_has_no_torch_form_is_named(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text("def pair_loss(d):\n    return -d\n\ndef pair_gradient(d):\n    return -1.0\n")
+    file.write_text("def loss(d):\n    return -d\n\ndef gradient(d):\n    return -1.0\n")
     with pytest.raises(UsageError, match="compiled for trees and has no torch loss"):
-        loss_of(SimpleNamespace(name="own", file=str(file)))
+        loss_of(objective_named(str(file)))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -157,7 +153,7 @@ def test_losses_by_name_take_parameters() -> None:
     )
     with pytest.raises(UsageError, match="did you mean 'approx_ndcg'"):
         loss_named("aprox_ndcg")
-    with pytest.raises(UsageError, match="parameter of loss list_mle: 'tie'"):
+    with pytest.raises(UsageError, match="parameter of objective list_mle: 'tie'"):
         loss_named("list_mle", {"tie": "shuffled"})
     assert describe(loss_named("gumbel:list_mle"))["parameters"] == {
         "ties": "shared",

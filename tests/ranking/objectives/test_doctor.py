@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.objectives import OBJECTIVES, RankNet, Softmax, objective_named
+from ranking.objectives import OBJECTIVES, PAIR_LOSSES, RankNet, Softmax, objective_named
 from ranking.objectives.doctor import CHECKS, examine
+from ranking.objectives.pair_weights import METRICS
 
 EVERYTHING = [*OBJECTIVES, "gumbel:lambdarank", "gumbel:softmax", "gumbel:focal"]
 
@@ -22,6 +23,24 @@ def test_every_member_passes(name: str) -> None:
     assert certificate.findings.keys() == CHECKS.keys()
     assert certificate.speed is not None
     assert certificate.speed["nanoseconds"] > 0
+
+
+@pytest.mark.parametrize("pair_loss", PAIR_LOSSES)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *({"weight": "metric", "metric": metric} for metric in METRICS if metric != "precision"),
+        {"weight": "metric", "metric": "precision", "truncation": 10},
+        {"weight": "uniform"},
+        {"weight": "ndcg_loss2"},
+        {"weight": "ndcg_loss2pp"},
+        {"metric": "ndcg", "propensities": "estimate"},
+    ],
+    ids=str,
+)
+def test_every_pair_loss_passes_with_every_weight(pair_loss: str, parameters: Any) -> None:
+    certificate = examine(objective_named("lambdarank", {"pair_loss": pair_loss, **parameters}))
+    assert certificate.passed, certificate.text()
 
 
 def test_what_does_not_apply_is_said_and_not_passed() -> None:

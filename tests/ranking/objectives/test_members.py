@@ -15,24 +15,27 @@ from ranking.objectives import (
     XENDCG,
     ClassBalancedFocal,
     Focal,
+    HingePair,
     LambdaRank,
     LogisticLoss,
+    MetricWeight,
     NDCGLoss2,
     NDCGLoss2PlusPlus,
+    Pairwise,
     QualityFocal,
     RankNet,
     Softmax,
     UnbiasedLambdaRank,
+    UniformWeight,
     Varifocal,
     objective_named,
-    parameters_of,
 )
 from tests.lists import one_list, permuted_within, random_lists
 
 LABELS = [0.0, 2.0, 1.0, 0.0, 4.0, 0.0, 1.0, 3.0]
 
 
-def plain(**parameters: Any) -> LambdaRank:
+def plain(**parameters: Any) -> Pairwise:
     """LambdaRank as the papers have it: no truncation, no normalisation."""
     defaults: dict[str, Any] = {
         "truncation": None, "score_normalization": False, "lambda_normalization": False
@@ -114,7 +117,7 @@ def test_the_sound_truncation_stretches_pairs_that_reach_beyond_it() -> None:
     dataset, scores = one_list([1.0, 0.0, 0.0]), np.array([3.0, 2.0, 1.0])
     bare = NDCGLoss2(truncation=2, score_normalization=False, lambda_normalization=False)
     kept, _ = bare.gradients(scores, dataset)
-    sound, _ = replace(bare, truncation_rule="lambdaloss").gradients(scores, dataset)
+    sound, _ = bare.with_parameters({"truncation_rule": "lambdaloss"}).gradients(scores, dataset)
     assert sound[1] == pytest.approx(kept[1])
     assert sound[2] == pytest.approx(kept[2] / (1 - 1 / np.log2(4)))
 
@@ -297,11 +300,58 @@ def test_gains_and_discounts_may_be_tables_or_functions() -> None:
         plain(discount=[0.5, 1.0])
 
 
-def test_parameters_come_back_as_they_were_given() -> None:
-    """What a manifest records makes the same objective again, for wrapped ones too."""
-    for name in ("lambdarank_map", "gumbel:ranknet", "focal", "unbiased_lambdarank"):
-        objective = objective_named(name)
-        assert objective_named(name, parameters_of(objective)) == objective
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("lambdarank_map", {}),
+        ("gumbel:ranknet", {}),
+        ("focal", {}),
+        ("unbiased_lambdarank", {}),
+        ("hinge", {"metric": "err", "margin": 2.0}),
+        ("lambdarank", {"pair_loss": "squared_hinge", "weight": "ndcg_loss2", "mu": 3.0}),
+        ("gumbel:hinge", {"metric": "ndcg", "strength": 0.1}),
+        ("ranknet", {"propensities": [1.0, 0.5], "positions": "rows"}),
+    ],
+)
+def test_parameters_come_back_as_they_were_given(name: str, parameters: Any) -> None:
+    """What a manifest records makes the same objective again, for wrapped and composed ones too."""
+    objective = objective_named(name, parameters)
+    assert objective_named(name, objective.parameters()) == objective
+
+
+def test_the_old_names_are_products() -> None:
+    """A pair loss times a pair weight, however it is said."""
+    hinge = Pairwise(pair_loss=HingePair(margin=2.0), weight=MetricWeight(metric="map"), truncation=5)
+    assert objective_named("hinge", {"metric": "map", "margin": 2.0, "truncation": 5}) == hinge
+    assert LambdaRank(metric="map") == objective_named("lambdarank_map")
+    assert replace(LambdaRank(), weight=UniformWeight(), truncation=None) == RankNet(
+        score_normalization=True, lambda_normalization=True
+    )
+    assert hinge.name == "hinge × metric"
+    assert hinge.hessian == "surrogate"
+    assert hinge.formula == "sum over y_i > y_j of |ΔMAP_ij| max(0, margin − (s_i − s_j))"
+    assert UnbiasedLambdaRank().needs_positions
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("hinge", {"gain": "linear"}, "unknown parameter of objective hinge: 'gain'"),
+        ("hinge", {"sigma": 2.0}, "unknown parameter of objective hinge: 'sigma'"),
+        ("hinge", {"metric": "nope"}, "unknown metric 'nope'"),
+        ("hinge", {"metric": "precision"}, "set truncation"),
+        ("hinge", {"ties_as_half": True}, "hinge pairs have none"),
+        ("hinge", {"weight": "swap"}, "unknown weight 'swap'"),
+        ("lambdarank", {"pair_loss": "hing"}, "unknown pair_loss 'hing'; did you mean 'hinge'"),
+        ("lambdarank", {"ties_as_half": True}, "unknown parameter of objective lambdarank"),
+        ("ndcg_loss2", {"metric": "map"}, "metric must be ndcg"),
+        ("gumbel:hinge", {"strenght": 0.1}, "did you mean 'strength'"),
+        ("lambdarank", {"truncation_rule": "lambdaloss"}, "unknown truncation_rule 'lambdaloss'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(name: str, parameters: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        objective_named(name, parameters)
 
 
 def test_weights_make_documents_count() -> None:
@@ -322,7 +372,7 @@ def test_datasets_need_no_copy_for_positions() -> None:
         features=np.zeros((2, 1), np.float32), labels=np.array([0.0, 1.0]), offsets=np.array([0, 2]),
         query_ids=["q"], positions=np.array([2, 1]),
     )  # fmt: skip
-    by_rows = UnbiasedLambdaRank(propensities=[1.0, 0.5], positions="rows").winner_weights(dataset)
-    by_data = UnbiasedLambdaRank(propensities=[1.0, 0.5]).winner_weights(dataset)
-    assert by_rows.tolist() == [1.0, 2.0]
-    assert by_data.tolist() == [2.0, 1.0]
+    by_rows = UnbiasedLambdaRank(propensities=[1.0, 0.5], positions="rows").clicks
+    by_data = UnbiasedLambdaRank(propensities=[1.0, 0.5]).clicks
+    assert by_rows.winner_weights(dataset).tolist() == [1.0, 2.0]
+    assert by_data.winner_weights(dataset).tolist() == [2.0, 1.0]

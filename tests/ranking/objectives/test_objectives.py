@@ -21,9 +21,9 @@ from ranking.objectives import (
     UnbiasedLambdaRank,
     objective_named,
 )
-from ranking.objectives.lambdarank import METRICS
+from ranking.objectives.pair_weights import METRICS
 from tests.lists import one_list, permuted_within, random_lists
-from tests.ranking.objectives.variants import VARIANTS
+from tests.ranking.objectives.variants import VARIANTS, has_kinks
 
 PAIRED = {name: o for name, o in VARIANTS.items() if isinstance(o, Pairwise)}
 LISTED = {name: o for name, o in VARIANTS.items() if o.shift_invariant}
@@ -38,7 +38,7 @@ METRIC_MEMBERS = {
 ORDERLESS: dict[str, Any] = {  # noise belongs to rows
     **{n: o for n, o in VARIANTS.items() if not o.stochastic and not o.needs_positions},
     **{
-        f"{name}, {metric}": replace(objective, metric=metric, truncation=truncation)
+        f"{name}, {metric}": objective.with_parameters({"metric": metric, "truncation": truncation})
         for name, objective in METRIC_MEMBERS.items()
         for metric, truncation in itertools.product(METRICS, (2, 10))
     },
@@ -69,7 +69,7 @@ def scores_for(dataset: Any, seed: int = 1, ties: bool = False) -> Any:
 def test_gradient_is_the_derivative_of_the_loss(objective: Any, ties: bool, lists: Any) -> None:
     """With pair weights held, central differences of the summed loss give the gradient."""
     # The hinges have kinks where a gap, or a score, equals the margin: halves are moved off them.
-    scores = scores_for(lists, ties=ties) + (0.37 * lists.labels if isinstance(objective, Hinge) else 0.123)
+    scores = scores_for(lists, ties=ties) + (0.37 * lists.labels if has_kinks(objective) else 0.123)
     gradient, _ = objective.gradients(scores, lists)
     step = 1e-5
     for row in range(0, lists.document_count, 3):
@@ -199,7 +199,7 @@ NOTHING_TO_LEARN = pytest.mark.parametrize(
 
 
 @NOTHING_TO_LEARN
-@pytest.mark.parametrize("name", [n for n, o in PAIRED.items() if not getattr(o, "ties_as_half", False)])
+@pytest.mark.parametrize("name", [n for n, o in PAIRED.items() if not o.parameters().get("ties_as_half")])
 def test_lists_without_pairs_have_zero_gradient(name: str, labels: list[float]) -> None:
     dataset = one_list(labels)
     gradient, hessian = PAIRED[name].gradients(np.arange(len(labels), dtype=float), dataset)

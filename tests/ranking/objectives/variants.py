@@ -22,6 +22,12 @@ from ranking.objectives import (
 SHOWN_IN_ORDER: dict[str, Any] = {"positions": "rows", "propensities": [1 / (1 + i) for i in range(40)]}
 """For lists of up to 40 documents that tell no positions."""
 
+
+def has_kinks(objective: Any) -> bool:
+    """Is its pair loss not differentiable where a gap equals the margin?"""
+    return "margin" in objective.parameters()
+
+
 VARIANTS: dict[str, Any] = {
     **{name: o for name, o in OBJECTIVES.items() if not o.needs_positions},
     "unbiased_lambdarank": UnbiasedLambdaRank(**SHOWN_IN_ORDER),
@@ -69,6 +75,27 @@ VARIANTS: dict[str, Any] = {
     "lambdarank, linear, top 3, file ties": LambdaRank(gain="linear", truncation=3, ties="file"),
     "ndcg_loss2, sound at 3": NDCGLoss2(truncation=3, truncation_rule="lambdaloss"),
     "ndcg_loss2pp, all pairs": NDCGLoss2PlusPlus(truncation=None, mu=2.0, score_normalization=False),
+    **{
+        f"{pair} by {metric}, top {top}": objective_named(
+            pair, {"metric": metric, "truncation": top, "score_normalization": top == 3}
+        )
+        for pair in ("hinge", "squared_hinge")
+        for metric in ("ndcg", "dcg", "map", "mrr", "err", "precision")
+        for top in (3, 30)
+        if (metric, top) != ("precision", 30)
+    },
+    **{
+        f"{pair} by {weight}": objective_named(pair, {"weight": weight, "lambda_normalization": True})
+        for pair in ("hinge", "squared_hinge")
+        for weight in ("ndcg_loss2", "ndcg_loss2pp")
+    },
+    **{
+        f"{pair}, clicks": objective_named(pair, SHOWN_IN_ORDER)
+        for pair in ("ranknet", "hinge", "squared_hinge", "ndcg_loss2", "ndcg_loss2pp")
+    },
+    "hinge by err, clicks, file ties": objective_named(
+        "hinge", {**SHOWN_IN_ORDER, "metric": "err", "ties": "file", "margin": 0.6}
+    ),
     "softmax of labels": Softmax(target="softmax"),
     "softmax, exponential": Softmax(gain="exponential"),
     "focal, sharp": Focal(gamma=0.5, alpha=0.6),
