@@ -100,7 +100,7 @@ LOSSES: dict[str, Any] = {
 _NOISE = ("strength", "draws")
 
 
-def loss_named(name: str, parameters: Mapping[str, Any] | None = None) -> Loss:
+def loss_named(name: str, parameters: Mapping[str, object] | None = None) -> Loss:
     """The loss of a name with these parameters changed.
 
     A name is one of `LOSSES`, `gumbel:NAME` for it over perturbed scores, or a file `FILE.py` that defines
@@ -112,7 +112,7 @@ def loss_named(name: str, parameters: Mapping[str, Any] | None = None) -> Loss:
     given = dict(parameters or {})
     prefix, colon, inner = name.partition(":")
     if colon and prefix == GUMBEL_PREFIX and not is_file_name(name):
-        noise = {key: given.pop(key) for key in _NOISE if key in given}
+        noise: dict[str, Any] = {key: given.pop(key) for key in _NOISE if key in given}
         return PerturbedLoss(loss_named(inner, given), **noise)
     if is_file_name(name):
         if given:

@@ -102,13 +102,14 @@ class NeuralSettings:
             raise UsageError(f"neural.clip must be above 0, got {self.clip!r}")
 
     @classmethod
-    def of(cls, table: Mapping[str, Any]) -> NeuralSettings:
+    def of(cls, table: Mapping[str, object]) -> NeuralSettings:
         """The settings of a config's table. Raises UsageError for an unknown key or an impossible value."""
         known = {field.name for field in dataclasses.fields(cls)}
         for key in table:
             if key not in known:
                 raise unknown_name("key of neural:", key, known)
-        return cls(**dict(table))
+        given: dict[str, Any] = dict(table)  # each is checked as it is set
+        return cls(**given)
 
     def plain(self) -> dict[str, Any]:
         """As TOML and the manifest hold it."""

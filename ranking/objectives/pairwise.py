@@ -145,7 +145,7 @@ class Pairwise:
         flat.pop("file", None)  # it is the objective's name
         return named | flat
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Pairwise:
+    def with_parameters(self, parameters: Mapping[str, object]) -> Pairwise:
         """The same with these changed: the objective's own, its parts', and which the parts are.
 
         `pair_loss` and `weight` take a name. `metric` makes a uniform weight a `MetricWeight`, and one of
@@ -162,10 +162,10 @@ class Pairwise:
             parts["weight"] = MetricWeight()
         if self.clicks is None and given.keys() & _fields(Propensities()):
             parts["clicks"] = Propensities()
-        changed = dataclasses.replace(
-            self, **{name: part and _changed(part, given) for name, part in parts.items()},
-            **{key: value for key, value in given.items() if key in _fields(self)},
-        )  # fmt: skip
+        # Each is checked as it is set.
+        own: dict[str, Any] = {key: given[key] for key in given.keys() & _fields(self) if key not in parts}
+        changed_parts = {name: part and _changed(part, given) for name, part in parts.items()}
+        changed = dataclasses.replace(self, **changed_parts, **own)
         for key in given:
             if key not in changed.parameters():
                 known = {*changed.parameters(), "metric"}

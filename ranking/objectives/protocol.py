@@ -57,7 +57,7 @@ class Objective(Protocol):
     def parameters(self) -> dict[str, Any]:
         """All parameters by name; of an objective made of parts, theirs beside its own."""
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+    def with_parameters(self, parameters: Mapping[str, object]) -> Self:
         """The same with these changed. Raises UsageError for one it does not have."""
 
     def warm_up(self) -> None:
@@ -80,7 +80,7 @@ class Whole:
     def parameters(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+    def with_parameters(self, parameters: Mapping[str, object]) -> Self:
         for key in parameters:
             if key not in self.parameters():
                 raise unknown_name(f"parameter of objective {self.name}:", key, self.parameters())

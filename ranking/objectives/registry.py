@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from ranking.compiled.own_code import is_file_name
 from ranking.errors import UsageError, unknown_name
@@ -67,7 +66,7 @@ OBJECTIVES: dict[str, Objective] = {
 """Each name's objective with default parameters."""
 
 
-def objective_named(name: str, parameters: Mapping[str, Any] | None = None) -> Objective:
+def objective_named(name: str, parameters: Mapping[str, object] | None = None) -> Objective:
     """The objective of a name with these parameters changed.
 
     A name is one of the registry, `gumbel:NAME` for it over perturbed scores (whose parameters then are the

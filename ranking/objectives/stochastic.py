@@ -117,10 +117,10 @@ class Gumbel:
         """Its own beside the objective's."""
         return self.objective.parameters() | self._own()
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Gumbel:
+    def with_parameters(self, parameters: Mapping[str, object]) -> Gumbel:
         """Own parameters changed here, all others in the objective."""
         own = self._own()
-        mine = {key: value for key, value in parameters.items() if key in own}
+        mine: dict[str, Any] = {key: value for key, value in parameters.items() if key in own}
         others = {key: value for key, value in parameters.items() if key not in own}
         for key in others.keys() - self.parameters().keys():
             if nearest(key, own):

@@ -1,6 +1,7 @@
 """From a config to a ranker and its page.
 
 config           TrainConfig: a run as data
+written          a run as text: TOML, flags and --set, and back
 presets          what a run draws and how finely it bins, by name
 run              `train`
 trainers         who trains which backend

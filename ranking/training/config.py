@@ -15,9 +15,7 @@ For `backend = "neural"` the tables are `objective` and `neural` (`ranking.neura
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,19 +24,19 @@ from typing import TYPE_CHECKING, Any
 
 from ranking.compiled.cpus import available_cpus
 from ranking.errors import MissingExtraError, UsageError, unknown_name
+from ranking.metrics import Metric
+from ranking.neural.settings import NeuralSettings
 from ranking.training.presets import PRESETS
+from ranking.training.written import NEURAL, fields, nested
 from ranking.trees.backends import BACKENDS
 
 if TYPE_CHECKING:
     from ranking.data.dataset import Missing
-    from ranking.neural.settings import NeuralSettings
+    from ranking.losses import Loss
     from ranking.objectives import Objective
 
 BUILTIN_PREFIX = "builtin"
 
-NEURAL = "neural"
-
-_TABLES = ("objective", "booster", NEURAL)
 _UNSET = -(1 << 40)
 WORTHS = {"gain": "exponential", "discount": "log2"}
 """Settings of metrics that objectives have too, and what metrics take where none is named."""
@@ -94,10 +92,10 @@ class TrainConfig:
     preset: str = "standard"
     query_fraction: float | None = None
     objective: str = ""
-    objective_parameters: Mapping[str, Any] = field(default_factory=dict)
-    booster: Mapping[str, Any] = field(default_factory=dict)
-    categorical: Any = ()
-    neural: Mapping[str, Any] = field(default_factory=dict)
+    objective_parameters: Mapping[str, object] = field(default_factory=dict)
+    booster: Mapping[str, object] = field(default_factory=dict)
+    categorical: Sequence[int | str] | str = ()
+    neural: NeuralSettings | Mapping[str, object] = field(default_factory=dict)
     rounds: int = _UNSET
     metric: str = "ndcg@10"
     early_stopping: int = _UNSET
@@ -105,8 +103,8 @@ class TrainConfig:
     seed: int = 1
     threads: int = field(default_factory=available_cpus)
     missing: Missing = "zero"
-    gain: Any = None
-    discount: Any = None
+    gain: str | Sequence[float] | None = None
+    discount: str | Sequence[float] | None = None
     empty: str = "zero"
     ties: str = "average"
     checkpoint_seconds: float = 20.0
@@ -152,9 +150,10 @@ class TrainConfig:
             key = f"booster.{next(iter(self.booster))}" if self.booster else "query_fraction"
             raise UsageError(f"{key} is for trees: a network is set by neural.NAME")
         if self.backend != NEURAL and self.neural:
-            raise UsageError(
-                f"neural.{next(iter(self.neural))} is for --backend neural; {self.backend} has booster.NAME"
-            )
+            key = next(iter(self.neural)) if isinstance(self.neural, Mapping) else "architecture"
+            raise UsageError(f"neural.{key} is for --backend neural; {self.backend} has booster.NAME")
+        if self.backend == NEURAL and isinstance(self.neural, Mapping):
+            object.__setattr__(self, NEURAL, NeuralSettings.of(self.neural))
 
     def _check_worths(self, name: str) -> None:
         """A gain or discount of the run, which the objective's own may not contradict."""
@@ -166,8 +165,6 @@ class TrainConfig:
                 f"{name} must be a name, numbers, or FILE.py:FUNCTION for a function of your own, which a "
                 f"manifest can name, got {rule!r}"
             )
-        from ranking.metrics import Metric
-
         Metric.parse("ndcg", **{name: rule})
         rule = rule if isinstance(rule, str) else list(rule)
         object.__setattr__(self, name, rule)
@@ -190,17 +187,25 @@ class TrainConfig:
         """What may not be meant: an objective that learns with other worths than the metrics have."""
         return [
             f"the objective learns with {name}={own}, the metrics are measured with {name}={usual}: "
-            f"--{name} {own if isinstance(own, str) else ','.join(map(str, own))} sets both"
+            f"--{name} {','.join(map(str, own)) if isinstance(own, list | tuple) else own} sets both"
             for name, usual in WORTHS.items()
             if getattr(self, name) is None and (own := self.objective_parameters.get(name, usual)) != usual
         ]
 
+    @cached_property
+    def watched(self) -> Metric:
+        """What early stopping watches, with the run's conventions. Raises UsageError for an unknown name."""
+        return self.measured(self.metric)
+
+    def measured(self, name: str) -> Metric:
+        """A metric of this name with the run's conventions."""
+        return Metric.parse(name, **self.conventions)
+
     @property
     def network(self) -> NeuralSettings:
-        """The network of the `neural` table."""
-        from ranking.neural.settings import NeuralSettings
-
-        return NeuralSettings.of(self.neural)
+        """The network of the `neural` table, of a run whose backend is a network."""
+        assert isinstance(self.neural, NeuralSettings)
+        return self.neural
 
     @property
     def builtin(self) -> str | None:
@@ -266,7 +271,7 @@ class TrainConfig:
         objective = {"name": self.objective, **loss.parameters()}
         return plain | {"objective": objective, NEURAL: self.network.plain()}
 
-    def loss(self) -> Any:
+    def loss(self) -> Loss:
         """The torch loss that a network is trained on.
 
         Raises UsageError for an unknown name or parameter, MissingExtraError without torch.
@@ -283,14 +288,13 @@ class TrainConfig:
 
     @classmethod
     def load(
-        cls, file: Path | None = None, changes: Mapping[str, Any] | None = None, sets: Sequence[str] = ()
+        cls, file: Path | None = None, changes: Mapping[str, object] | None = None, sets: Sequence[str] = ()
     ) -> TrainConfig:
         """Defaults, then the TOML file, then flags (`changes`), then each `--set key=value`."""
-        nested = {} if file is None else _read_toml(file)
-        _merge(nested, changes or {})
-        for text in sets:
-            _apply_set(nested, text)
-        return cls(**_flat(nested))
+        known = {one.name for one in dataclasses.fields(cls)} - {"objective_parameters"}
+        # Each field is checked as it is set.
+        given: dict[str, Any] = fields(nested(file, changes or {}, sets), known)
+        return cls(**given)
 
 
 def _features(given: Any) -> list[int | str]:
@@ -311,85 +315,3 @@ def _features(given: Any) -> list[int | str]:
 
 def _refused(name: str, value: Any, choices: Sequence[str]) -> UsageError:
     return unknown_name(name, str(value), choices)
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return _with_none(tomllib.loads(file.read_text()))
-    except OSError as error:
-        raise UsageError(f"cannot read the config file {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not TOML: {error}") from error
-
-
-def _with_none(nested: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: the word none stands for it, as in --set."""
-    return {
-        key: _with_none(value) if isinstance(value, dict) else None if value == "none" else value
-        for key, value in nested.items()
-    }
-
-
-def _merge(nested: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Lay flags over the file; naming another objective drops the parameters of the file's."""
-    for key, value in changes.items():
-        if key == "objective" and _objective_name(nested) != value:
-            nested["objective"] = {"name": value}
-        elif key != "objective":
-            nested[key] = value
-
-
-def _objective_name(nested: Mapping[str, Any]) -> Any:
-    objective = nested.get("objective")
-    return objective.get("name") if isinstance(objective, Mapping) else objective
-
-
-def _apply_set(nested: dict[str, Any], text: str) -> None:
-    key, equals, raw = text.partition("=")
-    if not equals or not key:
-        raise UsageError(f"--set takes key=value, such as objective.truncation=20, got {text!r}")
-    table, dot, name = key.partition(".")
-    if dot:
-        if table not in _TABLES:
-            raise unknown_name("table in --set", table, _TABLES)
-        inner = nested.get(table, {})
-        if not isinstance(inner, dict):
-            inner = {"name": inner} if table == "objective" else {}
-        nested[table] = inner | {name: _value(raw)}
-    else:
-        nested[key] = _value(raw)
-
-
-def _value(raw: str) -> Any:
-    """true, false, none, a number, a quoted text, or several with commas; anything else is text as it is."""
-    words = {"true": True, "false": False, "none": None}
-    if raw.lower() in words:
-        return words[raw.lower()]
-    try:
-        value = ast.literal_eval(raw)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return raw
-    # What TOML and the manifest can hold.
-    if isinstance(value, tuple | list):
-        return list(value) if all(isinstance(one, str | int | float) for one in value) else raw
-    return value if isinstance(value, str | int | float) else raw
-
-
-def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor arguments of the nested form; a key that is not one is an error with the nearest."""
-    known = {f.name for f in dataclasses.fields(TrainConfig)} - {"objective_parameters"}
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if key not in known:
-            raise unknown_name("config key", key, known)
-        if key == "objective" and isinstance(value, Mapping):
-            parameters = dict(value)
-            if "name" in parameters:
-                flat["objective"] = parameters.pop("name")
-            flat["objective_parameters"] = parameters
-        else:
-            flat[key] = value
-    for name, example in (("booster", "num_leaves=63"), (NEURAL, "hidden=256,128")):
-        if not isinstance(flat.get(name, {}), Mapping):
-            raise UsageError(f"{name} must be a table of parameters, such as {name}.{example}")
-    return flat

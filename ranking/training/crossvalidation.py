@@ -13,7 +13,6 @@ from ranking.data.arrays import Int64
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.data.overlap import repeated_queries
 from ranking.errors import DataError, ParseError, UsageError
-from ranking.metrics import Metric
 from ranking.metrics.evaluation import Evaluation, conventions_of, default_metrics, evaluate_scores, left_out
 from ranking.models.ranker import score_dataset
 from ranking.training.config import TrainConfig
@@ -124,7 +123,7 @@ def cross_validate(
 
     shown = default_metrics(folds.dataset)
     names = list(dict.fromkeys([config.metric, *shown]))
-    metrics = [Metric.parse(name, **config.conventions) for name in names]
+    metrics = [config.measured(name) for name in names]
     for metric in metrics:
         metric.check(folds.dataset)
     if say is not None:

@@ -12,6 +12,7 @@ from ranking.data.arrays import Float32
 from ranking.data.dataset import RankingDataset
 from ranking.metrics.evaluation import Evaluation, compare_evaluations
 from ranking.training.page import Curve, Estimate, MetricRow, Report, ScoreDistribution
+from ranking.training.written import flattened
 
 if TYPE_CHECKING:
     from ranking.training.config import TrainConfig
@@ -44,7 +45,7 @@ def training_report(
         importance=_importance(ranker, data),
         distribution=ScoreDistribution.of(scores, shown.labels),
         conventions=_conventions(evaluations[systems[0]], measured_on),
-        config=[(key, str(value)) for key, value in _flattened(config.resolved())],
+        config=[(key, str(value)) for key, value in flattened(config.resolved())],
         fingerprints=[(part, identity[part]) for part in ("train data", "held-out data") if identity[part]],
     )
 
@@ -109,14 +110,3 @@ def _conventions(evaluation: Evaluation, measured_on: str) -> str:
         f"Measured on the {measured_on} queries. {stated}. Intervals: 95 % bootstrap over queries; "
         "p: paired randomisation test, Holm-corrected over the metrics."
     )
-
-
-def _flattened(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """`objective.truncation`-like keys, as --set takes them."""
-    pairs: list[tuple[str, Any]] = []
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            pairs += _flattened(value, f"{prefix}{key}.")
-        else:
-            pairs.append((prefix + key, value))
-    return pairs

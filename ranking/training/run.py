@@ -102,7 +102,7 @@ def train(
     started = time.monotonic()
     out = Path(out)
     check_destination(out)
-    metric = Metric.parse(config.metric, **config.conventions)
+    metric = config.watched
     name = "the held-out part" if valid is None else "valid"
     data, valid, notes = _split(config, data, valid)
     warnings = () if valid is None else shared_queries(valid, data, name)
@@ -204,8 +204,7 @@ def _finished(run: _Run) -> TrainResult:
 
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
-    metric = Metric.parse(config.metric, **config.conventions)
-    watch = RunWatch(config, metric, data, valid, None, None, None)
+    watch = RunWatch(config, config.watched, data, valid, None, None, None)
     return trainer_of(config).fit(Task(config, data, valid, watch))
 
 
@@ -294,7 +293,7 @@ def _systems(
 def _metrics(config: TrainConfig, parts: Sequence[RankingDataset]) -> list[Metric]:
     """What the report shows: the run's metric, then the default ones that these lists' labels allow."""
     names = dict.fromkeys([config.metric, *default_metrics(*parts)])
-    return [Metric.parse(name, **config.conventions) for name in names]
+    return [config.measured(name) for name in names]
 
 
 def _facts(run: _Run, result: TrainResult, baseline: FeatureBaseline) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from ranking.errors import DataError, UsageError
 from ranking.models.ranker import Ranker
 from ranking.neural.ranker import NeuralRanker
 from ranking.training.checkpoint import Checkpoint
-from ranking.training.config import NEURAL, TrainConfig
+from ranking.training.config import TrainConfig
 from ranking.training.watch import RunWatch
+from ranking.training.written import NEURAL
 from ranking.trees.backends import BACKENDS
 from ranking.trees.boosting import Job, boost, categorical_columns, first_rounds, rescales, stateful
 from ranking.trees.ranker import TreeRanker

@@ -24,7 +24,6 @@ import numpy as np
 from ranking.data.arrays import Float64
 from ranking.data.places import check_folder
 from ranking.errors import DataError, UsageError
-from ranking.metrics import Metric
 from ranking.models.ranker import score_dataset
 from ranking.training.config import TrainConfig
 from ranking.training.crossvalidation import Folds
@@ -77,7 +76,7 @@ def tune(
     """
     if trials is None and seconds is None:
         raise UsageError("give the search an end: a number of trials, or a time")
-    Metric.parse(space.start.metric, **space.start.conventions).check(folds.dataset)
+    space.start.watched.check(folds.dataset)
     budget = _Budget(trials, seconds, time.monotonic())
     optuna, file = library(), study_file or out / "study.db"
     check_folder(out)
@@ -177,7 +176,6 @@ def _best(study: Any) -> float:
 
 def _measured(config: TrainConfig, folds: Folds, fold: int) -> tuple[Float64, int]:
     """(the metric of each query of the fold, trees kept)."""
-    metric = Metric.parse(config.metric, **config.conventions)
     rest, valid, tested = folds.split(fold)
     ranker = fit(config, rest, valid)
-    return metric.per_query(score_dataset(ranker, tested), tested), ranker.rounds
+    return config.watched.per_query(score_dataset(ranker, tested), tested), ranker.rounds

@@ -17,6 +17,7 @@ from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
 from ranking.training.config import TrainConfig
 from ranking.training.page.search import SearchReport, TrialRow, render_search
 from ranking.training.tuning.study import DEFAULT, library, quiet
+from ranking.training.written import as_toml, flattened
 
 if TYPE_CHECKING:
     import optuna
@@ -156,7 +157,7 @@ class TuneResult:
                 for t in self.trials
             ],
             best=self.best.number,
-            config=[(k, str(v)) for k, v in _flat(plain(self.best_config))],
+            config=[(k, str(v)) for k, v in flattened(plain(self.best_config))],
             importance=self.importance,
         )
 
@@ -167,20 +168,6 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     kept = {key: value for key, value in found.items() if key not in _NOT_WRITTEN}
     parameters = kept.pop("objective_parameters")
     return {**kept, "objective": {"name": config.objective, **parameters}, "booster": dict(config.booster)}
-
-
-def as_toml(nested: Mapping[str, Any]) -> str:
-    """Two levels of plain values as TOML; None, which TOML cannot say, as the word `none` of --set."""
-    lines = [f"{k} = {_toml_value(v)}" for k, v in nested.items() if not isinstance(v, Mapping)]
-    for name, table in nested.items():
-        if isinstance(table, Mapping):
-            lines += ["", f"[{name}]", *(f"{k} = {_toml_value(v)}" for k, v in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    # JSON's texts, numbers, lists and true/false are TOML's too.
-    return json.dumps("none" if value is None else value)
 
 
 def _trial(one: optuna.trial.FrozenTrial) -> Trial:
@@ -225,11 +212,3 @@ def _written(choices: Mapping[str, Any]) -> str:
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in choices.items()
     )
-
-
-def _flat(nested: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in nested.items():
-        inner = value.items() if isinstance(value, Mapping) else [(None, value)]
-        pairs += [(key if name is None else f"{key}.{name}", one) for name, one in inner]
-    return pairs

@@ -338,6 +338,7 @@ def test_the_old_names_are_products() -> None:
     [
         ("hinge", {"gain": "linear"}, "unknown parameter of objective hinge: 'gain'"),
         ("hinge", {"sigma": 2.0}, "unknown parameter of objective hinge: 'sigma'"),
+        ("hinge", {"clicks": "estimate"}, "unknown parameter of objective hinge: 'clicks'"),
         ("hinge", {"metric": "nope"}, "unknown metric 'nope'"),
         ("hinge", {"metric": "precision"}, "set truncation"),
         ("hinge", {"ties_as_half": True}, "hinge pairs have none"),

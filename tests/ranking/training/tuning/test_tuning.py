@@ -117,7 +117,8 @@ def test_best_toml_is_what_train_takes(folds: Folds, tmp_path: Path) -> None:
 
 
 def test_no_truncation_survives_toml(tmp_path: Path) -> None:
-    from ranking.training.tuning.result import as_toml, plain
+    from ranking.training.tuning.result import plain
+    from ranking.training.written import as_toml
 
     config = TrainConfig(objective="lambdarank", objective_parameters={"truncation": None})
     (tmp_path / "c.toml").write_text(as_toml(plain(config)))
