@@ -1,8 +1,10 @@
 """The `rankwright` command: thin commands over the rooms.
 
 train, tune, ensemble               models from lists
-evaluate                            what they are worth
-models                              folders and registry; serving
+evaluate, predict                   what they are worth, and their scores
+conventions                         how a model is measured
+folder, registry                    model folders, published models
+serve                               over HTTP
 data, features, log                 lists, stores, journals
 objectives, losses                  what there is to train on, described and examined
 keys                                keys of the service
@@ -21,7 +23,22 @@ import sys
 
 import typer
 
-from ranking.cli import data, ensemble, evaluate, features, keys, log, losses, models, objectives, train, tune
+from ranking.cli import (
+    data,
+    ensemble,
+    evaluate,
+    features,
+    folder,
+    keys,
+    log,
+    losses,
+    objectives,
+    predict,
+    registry,
+    serve,
+    train,
+    tune,
+)
 from ranking.compiled.cpus import limit_openmp
 from ranking.errors import RankwrightError
 
@@ -35,11 +52,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train.register(app)
-ensemble.register(app)
-tune.register(app)
-evaluate.register(app)
-models.register(app)
+for one in (train, ensemble, tune, evaluate, predict, folder, registry, serve):
+    one.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(log.app, name="log")

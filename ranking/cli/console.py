@@ -23,6 +23,7 @@ DataFiles = Annotated[
     list[str],
     typer.Argument(metavar="DATA...", help="LETOR files, plain or .gz; - is stdin.", show_default=False),
 ]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Regroup = Annotated[
     bool, typer.Option("--regroup", help="Bring rows of one query together instead of refusing them.")

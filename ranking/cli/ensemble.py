@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ranking.cli.console import Cache, Json, Regroup, load, open_model, show, show_json
-from ranking.cli.evaluate import conventions_for
+from ranking.cli.conventions import conventions_for
 
 Valid = Annotated[
     list[str], typer.Option("--valid", help="Held-out LETOR file the weights are fitted on; may be repeated.")

@@ -1,4 +1,4 @@
-"""`rankwright evaluate` and `rankwright predict`."""
+"""`rankwright evaluate`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ranking.cli.console import Cache, DataFiles, Json, Regroup, load, open_model, say, show, show_json, table
+from ranking.cli.console import (
+    Cache,
+    DataFiles,
+    Json,
+    Model,
+    Regroup,
+    load,
+    open_model,
+    say,
+    show,
+    show_json,
+    table,
+)
+from ranking.cli.conventions import conventions_for, say_others
 
 if TYPE_CHECKING:
     from ranking.data.dataset import RankingDataset
@@ -16,12 +29,9 @@ if TYPE_CHECKING:
     from ranking.metrics.evaluation import Evaluation
     from ranking.models.ranker import Ranker
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-
 
 def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
-    app.command("predict")(predict)
 
 
 def evaluate(
@@ -87,7 +97,7 @@ def evaluate(
     other = None if against is None else open_model(against)
     if against is not None and other is not None:
         _check_policy(ranker, other)
-        _say_other_conventions(against, conventions)
+        say_others(against, conventions)
     dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
     if not metric:
         metrics = _default_metrics(dataset, conventions)
@@ -124,52 +134,6 @@ def _default_metrics(dataset: RankingDataset, conventions: Mapping[str, Any]) ->
     for note in left_out(names):
         say(f"note: {note}")
     return [Metric.parse(name, **conventions) for name in names]
-
-
-_USUAL = {"gain": "exponential", "discount": "log2", "empty": "zero", "ties": "average"}
-
-
-def conventions_for(model: Path, flags: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the flags say, else how the model was measured, which is said where it is not the usual."""
-    from ranking.metrics.conventions import written
-
-    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
-    given |= {key: written(given[key]) for key in ("gain", "discount") if key in given}
-    own = {key: value for key, value in _measured_with(model).items() if key not in given}
-    for key, value in own.items():
-        _check_not_own_code(model, key, value)
-    unusual = [f"{key}={value}" for key, value in own.items() if value != _USUAL[key]]
-    if unusual:
-        say(f"note: {', '.join(unusual)}, as {model} was trained and measured; flags choose others")
-    return {**_USUAL, **own, **given}
-
-
-def _measured_with(model: Path) -> dict[str, Any]:
-    """The conventions its manifest states."""
-    from ranking.models.folder import read_manifest
-
-    stated = read_manifest(model).facts.get("conventions")
-    return {key: stated[key] for key in _USUAL if key in stated} if isinstance(stated, dict) else {}
-
-
-def _check_not_own_code(model: Path, key: str, value: Any) -> None:
-    """A manifest may name a function of its trainer's; only a flag runs a file."""
-    from ranking.compiled.own_code import is_file_name
-    from ranking.errors import UsageError
-
-    if isinstance(value, str) and is_file_name(value):
-        raise UsageError(
-            f"{model} was measured with the {key} {value}, code that is not in its folder: give "
-            f"--{key} {value} to run that file here, or choose another {key}"
-        )
-
-
-def _say_other_conventions(against: Path, ours: dict[str, Any]) -> None:
-    there = _measured_with(against)
-    other = [f"{key}={value}" for key, value in there.items() if value != ours[key]]
-    if other:
-        here = ", ".join(f"{key}={value}" for key, value in ours.items())
-        say(f"note: {against} was measured with {', '.join(other)}; here both are with {here}")
 
 
 def _say_seen(model: Path, against: Path | None, dataset: RankingDataset) -> list[str]:
@@ -254,36 +218,3 @@ def _write_per_query(file: Path, evaluation: Evaluation, dataset: RankingDataset
         file.write_text("\n".join(lines) + "\n", "utf-8", "surrogateescape")
     except OSError as error:
         raise DataError(f"cannot write {file}: {error.strerror}") from error
-
-
-def predict(
-    model: Model,
-    data: DataFiles,
-    output: Annotated[Path | None, typer.Option("--output", help="A file instead of stdout.")] = None,
-    form: Annotated[
-        str, typer.Option("--format", help="scores (one a line, in input order), trec (a run), or jsonl.")
-    ] = "scores",
-    regroup: Regroup = False,
-    cache: Cache = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object: all scores, or the file they went to.")
-    ] = False,
-) -> None:
-    """Score every document."""
-    from ranking.data.places import check_file
-    from ranking.data.runs import FORMATS, write_predictions
-    from ranking.errors import unknown_name
-    from ranking.models.ranker import score_dataset
-
-    if form not in FORMATS:
-        raise unknown_name("format", form, FORMATS)
-    if output is not None:
-        check_file(output)
-    ranker = open_model(model)
-    dataset = load(data, missing=ranker.missing, regroup=regroup, cache=cache)
-    scores = score_dataset(ranker, dataset)
-    if output is not None or not json:
-        write_predictions(scores, dataset, form, output)
-    if json:
-        facts = {"model": str(model), "queries": dataset.query_count, "documents": dataset.document_count}
-        show_json(facts | ({"scores": scores.tolist()} if output is None else {"output": str(output)}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ranking.cli import app, main
 from ranking.training.run import train
 from ranking.trees.backends import BACKENDS
 from ranking.trees.scoring import warm_up
+from tests.ranking.models.small import rewrite
 from tests.ranking.training.runs import letor, lists, quick
 
 COMMAND = typer.main.get_command(app)
@@ -93,3 +95,12 @@ def model(trained: dict[str, Path]) -> Path:
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """LETOR text the models have not seen."""
     return letor(tmp_path_factory.mktemp("judged") / "test.txt", lists(seed=1))
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, model: Path) -> Path:
+    """A model folder whose hash was made to fit, and whose structure gives it away."""
+    folder = shutil.copytree(model, tmp_path / "damaged")
+    content = (folder / "model.txt").read_bytes()
+    rewrite(folder, "model.txt", content.replace(b"left_child=", b"left_child=9", 1))
+    return folder

@@ -1,19 +1,16 @@
-"""`rankwright inspect`, `verify`, `publish`, `models` and `serve`."""
+"""`rankwright inspect` and `verify`."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ranking.models.folder import read_manifest
-from ranking.models.registry import Registry
 from ranking.trees.backends import BACKENDS
 from tests.ranking.cli.conftest import Cli
-from tests.ranking.models.small import changed_manifest, rewrite
+from tests.ranking.models.small import changed_manifest
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -41,14 +38,6 @@ def test_verify_lists_every_check(cli: Cli, model: Path) -> None:
         "golden",
     ]
     assert cli("verify", model).out.count(" ok ") == 5
-
-
-@pytest.fixture
-def damaged(tmp_path: Path, model: Path) -> Path:
-    folder = shutil.copytree(model, tmp_path / "damaged")
-    content = (folder / "model.txt").read_bytes()
-    rewrite(folder, "model.txt", content.replace(b"left_child=", b"left_child=9", 1))
-    return folder
 
 
 def test_verify_of_a_damaged_model_ends_with_5(cli: Cli, damaged: Path) -> None:
@@ -102,78 +91,3 @@ def test_a_folder_that_is_no_model_does_not_verify(cli: Cli, tmp_path: Path) -> 
     assert "no manifest.json" in ran.object["checks"][0]["detail"]
     inspected = cli("inspect", tmp_path, "--json")
     assert (inspected.code, inspected.out) == (4, "")
-
-
-def test_models_are_published_promoted_and_rolled_back(cli: Cli, tmp_path: Path, model: Path) -> None:
-    place = ["--registry", tmp_path / "registry"]
-    assert cli("models", "list", *place).out == f"no models in {tmp_path / 'registry'}\n"
-    publish = ["publish", model, *place, "--name", "movies"]
-    assert cli(*publish, "--alias", "production", "--json").json == {
-        "name": "movies",
-        "version": 1,
-        "alias": "production",
-    }
-    assert cli(*publish).out == "movies@2\n"
-    assert cli(*publish, "--alias", "canary").out == "movies@3 is now movies:canary\n"
-    moved = cli("models", "promote", "movies", 3, *place, "--json").json
-    assert moved == {"name": "movies", "alias": "production", "version": 3}
-    listing = cli("models", "list", *place, "--json").json
-    assert listing == {
-        "models": [{"name": "movies", "versions": [1, 2, 3], "aliases": {"canary": 3, "production": 3}}]
-    }
-    assert cli("models", "list", *place).out.splitlines()[3].split() == [
-        "movies",
-        "3",
-        "canary,",
-        "production",
-    ]
-    assert cli("models", "rollback", "movies", *place, "--json").json["version"] == 1
-    assert Registry(tmp_path / "registry").aliases("movies")["production"] == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["models", "promote", "movie", "1"], 2, "unknown model in .* 'movie'; did you mean 'movies'"),
-        (["models", "promote", "movies", "9"], 2, "unknown version of movies '9'"),
-        (["models", "rollback", "movies"], 2, "movies:production has always been version 1"),
-        (["models", "rollback", "movies", "--alias", "beta"], 2, "beta"),
-    ],
-)
-def test_what_is_not_in_the_registry_ends_with_2(
-    cli: Cli, tmp_path: Path, model: Path, words: list[str], code: int, message: str
-) -> None:
-    place = ["--registry", tmp_path / "registry"]
-    assert cli("publish", model, *place, "--name", "movies", "--alias", "production").code == 0
-    ran = cli(*words, *place, "--json")
-    assert (ran.code, ran.out) == (code, "")
-    assert re.search(message, ran.err)
-
-
-def test_a_damaged_model_is_not_published(cli: Cli, tmp_path: Path, damaged: Path) -> None:
-    ran = cli("publish", damaged, "--registry", tmp_path / "registry", "--name", "movies", "--json")
-    assert (ran.code, ran.out) == (4, "")
-    assert Registry(tmp_path / "registry").names() == []
-
-
-# --- serve ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [([], "nothing to serve"), (["--model", "m", "--registry", "r"], "exclude each other: name one of them")],
-    ids=["neither", "both"],
-)
-def test_serve_needs_a_model_or_a_registry(cli: Cli, words: list[str], message: str) -> None:
-    ran = cli("serve", *words)
-    assert (ran.code, ran.out) == (2, "")
-    assert message in ran.err
-
-
-def test_serve_hands_its_flags_to_the_service(cli: Cli, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr("service.server.run.serve", lambda settings, *_: seen.append(settings))
-    assert cli("serve", "--model", model, "--port", 0, "--host", "0.0.0.0", "--workers", 2).code == 0
-    settings = seen[0]
-    assert (settings.model, settings.port, settings.host, settings.workers) == (model, 0, "0.0.0.0", 2)
-    assert settings.registry is None
