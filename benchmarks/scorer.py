@@ -25,7 +25,7 @@ import xgboost
 from ranking.data.synthetic import mslr_shaped
 from ranking.trees.ranker import TreeRanker
 from ranking.trees.reading import read_forest
-from ranking.trees.scoring import Evaluator
+from ranking.trees.scoring import ForestEvaluator
 
 FEATURES = 136
 CALLS = 5
@@ -102,7 +102,7 @@ def lightgbm_part(repeats: int) -> None:
         (1000, 255, 1000, "<= 0.09"), (500, 64, 1, "<= 0.5"),
     ):  # fmt: skip
         booster = grown(trees, leaves)
-        evaluator = Evaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
+        evaluator = ForestEvaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
 
         def theirs(matrix: Any, booster: Any = booster) -> Any:
             return booster.predict(matrix, num_threads=1)
@@ -114,7 +114,7 @@ def lightgbm_part(repeats: int) -> None:
 
 def xgboost_part(repeats: int) -> None:
     booster = grown_by_xgboost(500, 64)
-    evaluator = Evaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
 
     def theirs(matrix: Any) -> Any:
         return booster.inplace_predict(matrix, predict_type="margin", missing=np.nan)
@@ -131,7 +131,7 @@ def onnx_part(repeats: int) -> None:
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     booster = grown(500, 64)
-    evaluator = Evaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
     kinds = [("rows", FloatTensorType([None, FEATURES]))]
     model = convert_lightgbm(booster, initial_types=kinds, zipmap=False)
     options = onnxruntime.SessionOptions()
@@ -158,7 +158,7 @@ def onnx_part(repeats: int) -> None:
 def contributions_part(repeats: int) -> None:
     for trees, leaves in ((300, 31), (500, 64)):
         booster = grown(trees, leaves)
-        evaluator = Evaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
+        evaluator = ForestEvaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
 
         def theirs(matrix: Any, booster: Any = booster) -> Any:
             return booster.predict(matrix, pred_contrib=True, num_threads=1)
@@ -172,7 +172,7 @@ def contributions_part(repeats: int) -> None:
 def best_part(repeats: int) -> None:
     """The ten best of 1,000 with early exit, over scoring all and sorting."""
     booster = grown(500, 64)
-    evaluator = Evaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", booster.model_to_string().encode(), FEATURES))
 
     def ours(matrix: Any) -> Any:
         return evaluator.best(matrix, 10)[0]

@@ -28,10 +28,10 @@ def losses(context: typer.Context, json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     lists, vectors, logits = _rooms()
-    from ranking.losses import describe
+    from ranking.losses import facts_of
 
     if json:
-        described = [{"name": name, "form": "lists", **describe(loss)} for name, loss in lists.items()]
+        described = [{"name": name, "form": "lists", **facts_of(loss)} for name, loss in lists.items()]
         others = [("vectors", vectors), ("logits", logits)]
         described += [
             {"name": name, "form": form, "formula": _first_line(loss)}
@@ -42,7 +42,7 @@ def losses(context: typer.Context, json: Json = False) -> None:
         return
     rows = ["of lists: loss(scores, labels, where); rankwright train --backend neural --objective NAME"]
     for name, loss in lists.items():
-        facts = describe(loss)
+        facts = facts_of(loss)
         rows.append(f"  {name}  ({facts['family']})\n      {facts['formula']}\n      {facts['source']}")
     rows.append("\nof vectors: loss(embeddings, labels), in ranking.losses.embedding")
     rows += [f"  {name}\n      {_first_line(loss)}" for name, loss in vectors.items()]
@@ -56,14 +56,14 @@ def losses(context: typer.Context, json: Json = False) -> None:
 def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
     """Say what one loss computes, and its parameters with their values."""
     loss = _named(name, sets)
-    from ranking.losses import describe
+    from ranking.losses import facts_of
 
     if not hasattr(loss, "__dataclass_fields__"):
         show_json({"name": name, "documentation": inspect.getdoc(loss)}) if json else show(
             f"{name}\n\n{inspect.getdoc(loss)}"
         )
         return
-    facts = describe(loss)
+    facts = facts_of(loss)
     documentation = loss.documentation()
     if json:
         show_json({"name": name, **facts, "documentation": documentation})
@@ -82,10 +82,10 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
     """
     loss = _named(name, sets)
     from ranking.errors import CheckFailedError
-    from ranking.losses import describe
+    from ranking.losses import facts_of
     from ranking.losses.doctor import examine
 
-    facts = describe(loss) if hasattr(loss, "__dataclass_fields__") else None
+    facts = facts_of(loss) if hasattr(loss, "__dataclass_fields__") else None
     certificate = examine(loss, name, facts)
     if json:
         show_json(certificate.as_json())

@@ -96,11 +96,11 @@ def tune(
 
 
 def _space(start: TrainConfig, objective: str | None, *, named: bool) -> Any:
-    from ranking.training.tuning.space import OBJECTIVES, Space
+    from ranking.training.tuning.space import SEARCHED_OBJECTIVES, Space
 
     if objective is not None:
         return Space(start, tuple(name.strip() for name in objective.split(",")))
-    return Space(start, (start.objective,) if named or start.objective_parameters else OBJECTIVES)
+    return Space(start, (start.objective,) if named or start.objective_parameters else SEARCHED_OBJECTIVES)
 
 
 def _seconds(text: str) -> float:

@@ -26,7 +26,7 @@ ANY_EVENT = {"click": 1.0}
 
 
 @dataclass
-class Journal:
+class JournalRecords:
     """The lines of a journal: schemas by (model, version), rankings by request id, events by request id.
 
     `damaged` counts lines that cannot be read: the last one of a process that was killed.
@@ -38,12 +38,12 @@ class Journal:
     damaged: int = 0
 
 
-def read_journal(folder: Path | str) -> Journal:
+def read_journal(folder: Path | str) -> JournalRecords:
     """Every line of every file, oldest file first. Raises DataError where there is none."""
     files = sorted(Path(folder).glob("journal-*.jsonl"))
     if not files:
         raise DataError(f"{folder} holds no journal: the service writes one with --journal")
-    journal = Journal()
+    journal = JournalRecords()
     for line in _lines(files):
         try:
             content = json.loads(line)
@@ -67,7 +67,7 @@ def _lines(files: Sequence[Path]) -> Iterator[bytes]:
 
 
 def labelled_lists(
-    journal: Journal,
+    journal: JournalRecords,
     labels: Mapping[str, float] = ANY_EVENT,
     *,
     model: str | None = None,
@@ -110,7 +110,7 @@ def labelled_lists(
     )
 
 
-def _latest_schema(journal: Journal, rankings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _latest_schema(journal: JournalRecords, rankings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     for ranking in sorted(rankings, key=lambda ranking: -float(ranking["time"])):
         found = journal.schemas.get((ranking["model"], ranking["version"]))
         if found is not None:
@@ -151,7 +151,7 @@ def _rows(ranking: Mapping[str, Any], width: int) -> Float32:
     return rows
 
 
-def team_credits(journal: Journal, types: Sequence[str]) -> dict[str, int]:
+def team_credits(journal: JournalRecords, types: Sequence[str]) -> dict[str, int]:
     """Interleaved rankings won by each version: more events of these types on what it drafted.
 
     Ties count for none.

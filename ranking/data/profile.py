@@ -12,7 +12,7 @@ import numpy as np
 
 from ranking.data.arrays import Float32
 
-MAX_FEATURES = 2_000
+MAX_PROFILED = 2_000
 """Beyond it a manifest would be too large; such models have ranges and no profile."""
 _SAMPLE = 20_000
 _DECILES = np.arange(1, 10) / 10
@@ -32,7 +32,7 @@ def feature_profile(features: Float32) -> list[dict[str, Any]] | None:
 
     None where there are more than 2,000 features.
     """
-    if features.shape[1] > MAX_FEATURES:
+    if features.shape[1] > MAX_PROFILED:
         return None
     sample = features[:: -(-len(features) // _SAMPLE)]
     return [_profile(sample[:, column]) for column in range(features.shape[1])]

@@ -62,7 +62,7 @@ __all__ = [
     "PointwiseLoss",
     "SmoothedMetric",
     "SoftmaxDistillation",
-    "describe",
+    "facts_of",
     "loss_named",
     "loss_of",
 ]
@@ -129,6 +129,6 @@ def loss_named(name: str, parameters: Mapping[str, object] | None = None) -> Los
 _FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
 
 
-def describe(loss: Loss) -> dict[str, Any]:
+def facts_of(loss: Loss) -> dict[str, Any]:
     """Facts of a loss, and `parameters` by name as `loss_named` takes them."""
     return {**{fact: getattr(loss, fact) for fact in _FACTS}, "parameters": loss.parameters()}

@@ -12,11 +12,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from ranking.errors import UsageError
 from ranking.losses.listwise import log_softmax
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibrated(Whole):
+class Calibrated(Plain):
     """Cross-entropy of each document and of the list, which leaves scores calibrated; y = label / largest.
 
     Both terms are least where sigmoid(s) = E[y], so that ranking does not cost calibration: sigmoid(s) is the

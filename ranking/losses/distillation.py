@@ -12,11 +12,11 @@ from ranking.errors import UsageError
 from ranking.losses.facts import OfObjective
 from ranking.losses.listwise import log_softmax
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxDistillation(Whole):
+class SoftmaxDistillation(Plain):
     """The divergence of a list's softmax from its teacher's, t the teacher's scores.
 
     temperature   of both; above 1 the teacher's order below the top counts for more. The square keeps the

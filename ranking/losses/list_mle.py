@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ranking.errors import unknown_name
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 _FLOOR = -1e30
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListMLE(Whole):
+class ListMLE(Plain):
     """−log P(ideal order | s) in the Plackett–Luce model, i down the order by labels.
 
     ties   "shared": each document of a tie group has the whole group and all below it as its rivals

@@ -11,13 +11,13 @@ from torch import Tensor
 from ranking.errors import UsageError
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 _FLOOR = -1e30
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuralNDCG(Whole):
+class NeuralNDCG(Plain):
     """1 − NDCG of the gains g as the scores' NeuralSort matrix P orders them.
 
         P_rj = softmax over j of ((n + 1 − 2 r) s_j − sum_k |s_j − s_k|) / temperature,   r = 1 … n

@@ -12,11 +12,11 @@ from torch import Tensor
 from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
 from ranking.losses.reduction import Reduction, everywhere, reduced
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnLoss(Whole):
+class OwnLoss(Plain):
     """`loss(scores, labels, where) -> Tensor` of a user's file: one value a list, [...].
 
     `where` is the mask of real documents; what the function makes of the rest must not change its values.

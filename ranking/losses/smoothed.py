@@ -11,13 +11,13 @@ from torch import Tensor
 from ranking.errors import UsageError, unknown_name
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.metrics import gain
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 _METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision", "recall")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothedMetric(Whole):
+class SmoothedMetric(Plain):
     """1 − metric at the ranks r_i = 1 + sum_{j != i} sigmoid((s_j − s_i) / temperature); −dcg for DCG.
 
     metric        "ndcg", "dcg", "map", "mrr", "err", "precision" or "recall"

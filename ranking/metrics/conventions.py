@@ -46,12 +46,12 @@ DISCOUNTS: dict[str, Callable[[Float64], Float64]] = {
 }
 
 
-Rule = str | Sequence[float] | Callable[[Any], Any]
+Worths = str | Sequence[float] | Callable[[Any], Any]
 """A gain or a discount: its name, a table, or a function of the array of labels or ranks; a function of the
 user's own file is named `file.py:function`."""
 
 
-def written(text: str) -> Rule:
+def written(text: str) -> Worths:
     """The rule of a flag: numbers with commas between are a table, anything else is a name.
 
     >>> written("linear"), written("0,1,3.5")
@@ -63,7 +63,7 @@ def written(text: str) -> Rule:
         return text
 
 
-def gain(labels: npt.NDArray[Any], rule: Rule) -> Float64:
+def gain(labels: npt.NDArray[Any], rule: Worths) -> Float64:
     """What each label is worth, float64 [documents]: "exponential" 2^y - 1 (Burges et al. 2005), "linear" y,
     a table by label (labels must then be whole numbers), or a function of the labels.
 
@@ -93,7 +93,7 @@ def gain(labels: npt.NDArray[Any], rule: Rule) -> Float64:
     return table[at.astype(np.int64)]
 
 
-def discounts(count: int, rule: Rule) -> Float64:
+def discounts(count: int, rule: Worths) -> Float64:
     """What each rank 1 … count is worth, float64 [count]: "log2" 1/log2(1 + rank), "reciprocal" 1/rank,
     a table from rank 1 (0 beyond its end), or a function of the ranks.
 

@@ -17,7 +17,7 @@ import numpy as np
 from ranking.compiled.jit import compiled
 
 DISCOUNTED_SUM, FIRST_RELEVANT, AVERAGE_PRECISION, CASCADE = range(4)
-"""The four readings, as `read_lists` numbers them."""
+"""The four readings, as `values_of_lists` numbers them."""
 
 _RUN = 16
 """Runs this short are sorted by insertion before they are merged."""
@@ -225,7 +225,7 @@ def cascade(
 
 
 @compiled
-def read_lists(
+def values_of_lists(
     reading: int, scores: Any, worth: Any, offsets: Any, cutoff: int, weights: Any, average: bool
 ) -> Any:  # pragma: no cover
     """One reading of every list, float64 [queries], not yet divided."""

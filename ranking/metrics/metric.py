@@ -12,9 +12,9 @@ import numpy as np
 from ranking.data.arrays import Float64, Int64
 from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError, UsageError, unknown_name
-from ranking.metrics.conventions import Rule, discounts, gain, relevance, stop_probabilities
+from ranking.metrics.conventions import Worths, discounts, gain, relevance, stop_probabilities
 from ranking.metrics.definitions import ALIASES, METRICS, Definition
-from ranking.metrics.kernels import DISCOUNTED_SUM, read_lists
+from ranking.metrics.kernels import DISCOUNTED_SUM, values_of_lists
 
 TIES: dict[str, str] = {
     "average": "expected value over all orders of equal scores",
@@ -44,8 +44,8 @@ class Metric:
 
     name: str
     k: int | None = None
-    gain: Rule = "exponential"
-    discount: Rule = "log2"
+    gain: Worths = "exponential"
+    discount: Worths = "log2"
     empty: str = "zero"
     ties: str = "average"
 
@@ -137,7 +137,7 @@ class Metric:
         }
 
 
-def _stated(rule: Rule) -> Any:
+def _stated(rule: Worths) -> Any:
     """A rule as a report has it: its name, or its numbers."""
     if isinstance(rule, str):
         return rule
@@ -195,7 +195,9 @@ class Evaluator:
             scores = scores[self.rows]
         metric, reading = self.metric, METRICS[self.metric.name].reading
         average = metric.ties == "average"
-        sums = read_lists(reading, scores, self.worth, self.offsets, len(self.weights), self.weights, average)
+        sums = values_of_lists(
+            reading, scores, self.worth, self.offsets, len(self.weights), self.weights, average
+        )
         values: Float64 = np.divide(sums, self.divisor, out=sums, where=~self.empty)
         values[self.empty] = EMPTY[metric.empty]
         return values
@@ -273,7 +275,7 @@ def _divisor(
     weights: Float64,
 ) -> Float64:
     if definition.divisor == "ideal":
-        ideal: Float64 = read_lists(DISCOUNTED_SUM, worth, worth, offsets, len(weights), weights, False)
+        ideal: Float64 = values_of_lists(DISCOUNTED_SUM, worth, worth, offsets, len(weights), weights, False)
         return ideal
     if definition.divisor == "relevant":
         return relevant

@@ -33,7 +33,7 @@ import numpy as np
 from ranking.compiled.own_code import functions_of
 from ranking.errors import UsageError
 from ranking.metrics import gain
-from ranking.metrics.conventions import Rule as Worths
+from ranking.metrics.conventions import Worths
 from ranking.objectives.kernel.layout import DISTANCE, OWN
 from ranking.objectives.pair_losses import LogisticPair, PairFunctions, PairLoss
 from ranking.objectives.pair_weights import (

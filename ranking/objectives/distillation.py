@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ranking.objectives.arguments import check_positive, check_scores, row_weights
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginMSE(Whole):
+class MarginMSE(Plain):
     """Differences of scores towards those of the labels, n the list's documents.
 
     Which is sum_i (d_i − mean d)² with d = s − y: no pair is ever looked at. Labels are a teacher's scores

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ranking.metrics import gain
-from ranking.metrics.conventions import Rule as Worths
+from ranking.metrics.conventions import Worths
 from ranking.objectives.arguments import (
     check_at_least,
     check_choice,
@@ -23,7 +23,7 @@ from ranking.objectives.arguments import (
     check_scores,
     row_weights,
 )
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listwise(Whole):
+class Listwise(Plain):
     """What listwise objectives share; `targets` says what each is."""
 
     name: ClassVar[str]

@@ -20,8 +20,7 @@ import numpy as np
 
 from ranking.errors import UsageError
 from ranking.metrics import discounts, gain
-from ranking.metrics.conventions import Rule as Worths
-from ranking.metrics.conventions import relevance, stop_probabilities
+from ranking.metrics.conventions import Worths, relevance, stop_probabilities
 from ranking.objectives.arguments import check_at_least, check_choice, check_switches
 from ranking.objectives.kernel.layout import (
     CASCADE,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from ranking.data.arrays import Float64
     from ranking.data.dataset import RankingDataset
 
-METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision")
+WEIGHT_METRICS = ("ndcg", "dcg", "map", "mrr", "err", "precision")
 
 
 class WeightRule(NamedTuple):
@@ -141,7 +140,7 @@ class MetricWeight(PairWeight):
     discount: Worths = "log2"
 
     def __post_init__(self) -> None:
-        check_choice("metric", self.metric, METRICS)
+        check_choice("metric", self.metric, WEIGHT_METRICS)
         check_choice("truncation_rule", self.truncation_rule, ("lightgbm", "exact"))
         check_worths(self.gain, self.discount)
 

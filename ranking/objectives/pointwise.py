@@ -25,7 +25,7 @@ from scipy.special import expit, log_expit
 
 from ranking.errors import DataError, UsageError
 from ranking.objectives.arguments import check_at_least, check_positive, check_scores, row_weights
-from ranking.objectives.protocol import Whole
+from ranking.objectives.protocol import Plain
 
 if TYPE_CHECKING:
     from ranking.data.arrays import Float64
@@ -43,7 +43,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pointwise(Whole):
+class Pointwise(Plain):
     """What pointwise objectives share: documents are classes by a threshold on their labels.
 
     relevant_from   labels of at least this are positive; None: those above 0

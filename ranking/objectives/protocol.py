@@ -67,7 +67,7 @@ class Objective(Protocol):
         """What it computes, for reading."""
 
 
-class Whole:
+class Plain:
     """An objective or a loss that has no parts: its parameters are its fields."""
 
     if TYPE_CHECKING:

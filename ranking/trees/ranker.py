@@ -12,7 +12,7 @@ from ranking.data.arrays import Float32, Float64
 from ranking.data.dataset import Missing
 from ranking.trees.backends import BACKENDS
 from ranking.trees.reading import read_forest
-from ranking.trees.scoring.evaluator import Evaluator
+from ranking.trees.scoring.evaluator import ForestEvaluator
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +29,15 @@ class TreeRanker:
     model: bytes = field(repr=False)
     feature_names: tuple[str, ...]
     missing: Missing
-    evaluator: Evaluator = field(repr=False)
+    evaluator: ForestEvaluator = field(repr=False)
 
     @classmethod
     def from_bytes(cls, kind: str, model: bytes, *, feature_names: tuple[str, ...], missing: Missing) -> Self:
         """Read the model; ArtifactError where it is not sound, or not of as many features."""
         forest = read_forest(kind, model, len(feature_names))
-        return cls(kind, model, feature_names, missing, Evaluator.of(forest, nan_is_zero=missing == "zero"))
+        return cls(
+            kind, model, feature_names, missing, ForestEvaluator.of(forest, nan_is_zero=missing == "zero")
+        )
 
     @property
     def feature_count(self) -> int:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from service.errors import RETRY_AFTER, ApiError
 
-Answer = TypeVar("Answer")
+Done = TypeVar("Done")
 
 MEAN_WEIGHT = 0.1
 """Of the last job in the moving mean of their times."""
@@ -44,7 +44,7 @@ class ScoringPool:
         """Whether a job that may wait as long as any would be refused now."""
         return self._held >= self._capacity or self._expected_wait() > self._queue_seconds
 
-    async def run(self, job: Callable[[], Answer], seconds: float | None = None) -> Answer:
+    async def run(self, job: Callable[[], Done], seconds: float | None = None) -> Done:
         """The job's answer. Raises ApiError 429 when the pool is full, or was for too long.
 
         A caller that waits only `seconds` gets a 503 if the job was not begun by then, and it never is.
@@ -57,7 +57,7 @@ class ScoringPool:
             queued = self._held > self._threads
         began = time.monotonic()
 
-        def in_time() -> Answer:
+        def in_time() -> Done:
             waited = time.monotonic() - began
             self._waited(waited)
             if seconds is not None and waited > seconds:
@@ -81,7 +81,7 @@ class ScoringPool:
             # one another, and the job's body, until the garbage collector comes.
             del future
 
-    def _timed(self, job: Callable[[], Answer]) -> Answer:
+    def _timed(self, job: Callable[[], Done]) -> Done:
         started = time.monotonic()
         answer = job()
         self._job_seconds += MEAN_WEIGHT * (time.monotonic() - started - self._job_seconds)
@@ -93,7 +93,7 @@ class ScoringPool:
             return 0.0
         return (self._held + 1) / self._threads * self._job_seconds
 
-    def _release(self, future: Future[Answer]) -> None:
+    def _release(self, future: Future[Done]) -> None:
         with self._lock:
             self._held -= 1
 

@@ -10,7 +10,7 @@ from service.echo import cut
 from service.errors import ApiError
 
 FOLDER = Path(__file__).parents[1] / "page"
-KINDS = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -25,9 +25,9 @@ def page_routes() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     # Read once: nothing a request says becomes part of a path.
     files = {
-        file.name: (file.read_bytes(), KINDS[file.suffix])
+        file.name: (file.read_bytes(), MEDIA_TYPES[file.suffix])
         for file in FOLDER.iterdir()
-        if file.suffix in KINDS
+        if file.suffix in MEDIA_TYPES
     }
 
     def answer(name: str) -> Response:

@@ -13,7 +13,7 @@ _MOVES_PER_DOCUMENT = 8
 
 
 @compiled
-def sort_descending(scores: Any, order: Any) -> None:  # pragma: no cover - compiled
+def sort_order(scores: Any, order: Any) -> None:  # pragma: no cover - compiled
     """Bring `order`, any order of the indices of `scores`, to best first, equal scores in input order.
 
     One round changes an order little, so that insertion into the last round's takes few moves; where it

@@ -44,7 +44,7 @@ from ranking.objectives.kernel.order import (
     alike_ends,
     average_alike,
     share_weights,
-    sort_descending,
+    sort_order,
     worse_first,
 )
 from ranking.objectives.kernel.weights import (
@@ -67,7 +67,7 @@ def load_query(
     n = len(scores)
     worth, labels = lists.worth[low : low + n], lists.labels[low : low + n]
     weights, winners = lists.document_weights[low : low + n], lists.winner_weights[low : low + n]
-    sort_descending(scores, order)
+    sort_order(scores, order)
     grouped = rule.kind == UNIFORM or rule.kind == RANKED
     if rule.ties == TIES_AVERAGE and not grouped:
         worse_first(scores, worth, labels, weights, winners, order)

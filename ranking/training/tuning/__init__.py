@@ -32,9 +32,9 @@ from ranking.training.tuning.result import TuneResult
 from ranking.training.tuning.space import Space
 from ranking.training.tuning.study import DEFAULT, library, open_study, quiet
 
-__all__ = ["Progress", "Space", "TuneResult", "tune"]
+__all__ = ["SearchProgress", "Space", "TuneResult", "tune"]
 
-Progress = Callable[[int, int | None, int, int, float | None, float | None], None]
+SearchProgress = Callable[[int, int | None, int, int, float | None, float | None], None]
 """(trials ended, of, folds of this trial done, of, best value so far, seconds left)"""
 
 _NOT_IDENTITY = ("threads", "checkpoint_seconds", "valid_fraction", "objective")
@@ -65,7 +65,7 @@ def tune(
     trials: int | None = None,
     seconds: float | None = None,
     study_file: Path | None = None,
-    progress: Progress | None = None,
+    progress: SearchProgress | None = None,
 ) -> TuneResult:
     """Search until the study holds `trials` ended trials, or for `seconds`, whichever is first.
 
@@ -129,7 +129,7 @@ class _Search:
     space: Space
     folds: Folds
     budget: _Budget
-    progress: Progress | None
+    progress: SearchProgress | None
 
     def __call__(self, trial: Any) -> float:
         optuna = library()

@@ -27,7 +27,7 @@ TRUNCATION = OneOf([5, 10, 20, 30, 50, 100, ALL_PAIRS])
 
 QUERIES = "query_fraction"
 
-OBJECTIVES = ("lambdarank", "ranknet", "xendcg", "lambdarank_map", "gumbel:lambdarank")
+SEARCHED_OBJECTIVES = ("lambdarank", "ranknet", "xendcg", "lambdarank_map", "gumbel:lambdarank")
 """What is tried where no objective is named."""
 
 

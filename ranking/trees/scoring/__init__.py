@@ -17,9 +17,9 @@ from ranking.compiled.warming import warm_up as compile_pieces
 from ranking.compiled.warming import warms
 from ranking.trees.backends import BACKENDS
 from ranking.trees.forest import NAN_IS_MISSING, Forest
-from ranking.trees.scoring.evaluator import Evaluator
+from ranking.trees.scoring.evaluator import ForestEvaluator
 
-__all__ = ["Evaluator", "warm_up"]
+__all__ = ["ForestEvaluator", "warm_up"]
 
 
 def warm_up(kind: str, *, contributions: bool = False) -> None:
@@ -28,7 +28,7 @@ def warm_up(kind: str, *, contributions: bool = False) -> None:
     compile_pieces(f"scoring {dtype}", *([f"contributions {dtype}"] if contributions else []))
 
 
-def _stump(dtype: str) -> Evaluator:
+def _stump(dtype: str) -> ForestEvaluator:
     stump = Forest(
         feature_count=1, first_split=np.array([0, 1]), first_leaf=np.array([0, 2]),
         feature=np.zeros(1, np.int32), threshold=np.zeros(1, np.float32),
@@ -37,7 +37,7 @@ def _stump(dtype: str) -> Evaluator:
         value=np.array([0, 1], dtype), split_cover=np.ones(1), leaf_cover=np.ones(2),
         gain=np.ones(1), rounds=1,
     )  # fmt: skip
-    return Evaluator.of(stump)
+    return ForestEvaluator.of(stump)
 
 
 _ROW = np.zeros((1, 1), np.float32)

@@ -1,4 +1,4 @@
-"""`Evaluator`: a forest made ready to score rows, explain them, or find the best of them."""
+"""`ForestEvaluator`: a forest made ready to score rows, explain them, or find the best of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROUNDING = 2.0**-20
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluator:
+class ForestEvaluator:
     """A forest in the forms its kernels read; safe to use from any number of threads at once.
 
     `nan_is_zero`: is NaN in a row taken for 0, whatever the trees say of missing values?

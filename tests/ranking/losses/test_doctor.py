@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ranking.errors import UsageError
-from ranking.losses import LOSSES, describe, loss_named
+from ranking.losses import LOSSES, facts_of, loss_named
 from ranking.losses.classification import focal_loss, quality_focal_loss, varifocal_loss
 from ranking.losses.doctor import examine, form_of
 from ranking.losses.embedding import EMBEDDING_LOSSES
@@ -26,7 +26,7 @@ CLASSIFIERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", [*LOSSES, "gumbel:lambdarank", "gumbel:approx_ndcg"])
 def test_ranking_losses_pass(name: str) -> None:
     loss = loss_named(name)
-    certificate = examine(loss, name, describe(loss))
+    certificate = examine(loss, name, facts_of(loss))
     assert certificate.passed, certificate.text()
 
 

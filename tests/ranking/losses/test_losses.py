@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ranking.errors import UsageError
-from ranking.losses import LOSSES, PerturbedLoss, SmoothedMetric, describe, loss_named, loss_of
+from ranking.losses import LOSSES, PerturbedLoss, SmoothedMetric, facts_of, loss_named, loss_of
 from ranking.objectives import (
     OBJECTIVES,
     XENDCG,
@@ -133,7 +133,7 @@ def test_reductions_are_of_the_values_of_the_lists(name: str) -> None:
     assert each.shape == (3,)
     assert loss(scores, labels, weights=weights, **given).item() == pytest.approx(each.sum().item())
     mean = loss(scores, labels, weights=weights, reduction="mean", **given).item()
-    silent = describe(loss)["family"] == "pointwise" or name in (
+    silent = facts_of(loss)["family"] == "pointwise" or name in (
         "calibrated",
         "margin_mse",
         "softmax_distillation",
@@ -155,7 +155,7 @@ def test_losses_by_name_take_parameters() -> None:
         loss_named("aprox_ndcg")
     with pytest.raises(UsageError, match="parameter of objective list_mle: 'tie'"):
         loss_named("list_mle", {"tie": "shuffled"})
-    assert describe(loss_named("gumbel:list_mle"))["parameters"] == {
+    assert facts_of(loss_named("gumbel:list_mle"))["parameters"] == {
         "ties": "shared",
         "strength": 0.3,
         "draws": 1,
@@ -177,7 +177,7 @@ def test_a_loss_of_ones_own(tmp_path: Path) -> None:
         )
         == 14
     )
-    assert describe(loss)["formula"] == "the sum of squares"
+    assert facts_of(loss)["formula"] == "the sum of squares"
     file.write_text("def loss(scores, labels, where):\n    return scores.sum()\n")
     with pytest.raises(UsageError, match="one value a list"):
         loss_named(str(file))(torch.zeros(2, 3), torch.zeros(2, 3))

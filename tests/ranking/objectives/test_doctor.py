@@ -11,7 +11,7 @@ import pytest
 
 from ranking.objectives import OBJECTIVES, PAIR_LOSSES, RankNet, Softmax, objective_named
 from ranking.objectives.doctor import CHECKS, examine
-from ranking.objectives.pair_weights import METRICS
+from ranking.objectives.pair_weights import WEIGHT_METRICS
 
 EVERYTHING = [*OBJECTIVES, "gumbel:lambdarank", "gumbel:softmax", "gumbel:focal"]
 
@@ -29,7 +29,7 @@ def test_every_member_passes(name: str) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        *({"weight": "metric", "metric": metric} for metric in METRICS if metric != "precision"),
+        *({"weight": "metric", "metric": metric} for metric in WEIGHT_METRICS if metric != "precision"),
         {"weight": "metric", "metric": "precision", "truncation": 10},
         {"weight": "uniform"},
         {"weight": "ndcg_loss2"},

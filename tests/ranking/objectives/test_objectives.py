@@ -21,7 +21,7 @@ from ranking.objectives import (
     UnbiasedLambdaRank,
     objective_named,
 )
-from ranking.objectives.pair_weights import METRICS
+from ranking.objectives.pair_weights import WEIGHT_METRICS
 from tests.lists import one_list, permuted_within, random_lists
 from tests.ranking.objectives.variants import VARIANTS, has_kinks
 
@@ -40,7 +40,7 @@ ORDERLESS: dict[str, Any] = {  # noise belongs to rows
     **{
         f"{name}, {metric}": objective.with_parameters({"metric": metric, "truncation": truncation})
         for name, objective in METRIC_MEMBERS.items()
-        for metric, truncation in itertools.product(METRICS, (2, 10))
+        for metric, truncation in itertools.product(WEIGHT_METRICS, (2, 10))
     },
 }
 ORDERLESS = {n: o for n, o in ORDERLESS.items() if getattr(o, "ties", "") != "file"}
@@ -146,7 +146,7 @@ def test_row_order_never_matters(
 
 
 @pytest.mark.parametrize("truncation", [2, 3, 4])
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", WEIGHT_METRICS)
 def test_tied_clicks_keep_their_propensities(metric: str, truncation: int) -> None:
     """Two clicks of equal score, shown at places of propensity 1 and 0.4: their gradients are 1 : 2.5.
 

@@ -25,7 +25,7 @@ from ranking.training.run import TrainResult, fit, train
 from ranking.trees.backends import BACKENDS
 from ranking.trees.boosting import Job
 from ranking.trees.ranker import TreeRanker
-from ranking.trees.scoring import Evaluator
+from ranking.trees.scoring import ForestEvaluator
 from tests.lists import one_list
 from tests.ranking.training.runs import ROUNDS, contents, flags, letor, lists, quick, stopped_at
 
@@ -262,7 +262,7 @@ def test_another_model_is_shown_in_the_report(tmp_path: Path) -> None:
 def test_another_model_that_cannot_be_shown_is_refused_before_training(
     tmp_path: Path, names: tuple[str, ...], missing: Any, error: type[Exception], message: str
 ) -> None:
-    other = TreeRanker("lightgbm", b"", names, missing, Evaluator.__new__(Evaluator))
+    other = TreeRanker("lightgbm", b"", names, missing, ForestEvaluator.__new__(ForestEvaluator))
     with pytest.raises(error, match=message):
         train(quick(), lists(), None, tmp_path / "model", against=other)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranking.data.journal import Journal, labelled_lists, read_journal, team_credits
+from ranking.data.journal import JournalRecords, labelled_lists, read_journal, team_credits
 from ranking.errors import DataError
 from service.models.table import Model
 from tests.service.conftest import Client, Linear, OpenClient
@@ -198,7 +198,7 @@ def test_a_team_is_credited_for_its_own_showing_of_an_id(tmp_path: Path) -> None
         "both": [{"id": "a", "type": "click"}, {"id": "a", "type": "click", "position": 3}],
     }
     rankings = {name: {"results": shown} for name in clicks}
-    assert team_credits(Journal(rankings=rankings, events=clicks), ["click"]) == {"m@1": 1, "m@2": 1}
+    assert team_credits(JournalRecords(rankings=rankings, events=clicks), ["click"]) == {"m@1": 1, "m@2": 1}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ranking.errors import DataError, MissingExtraError, UsageError
 from ranking.training.config import TrainConfig
 from ranking.training.crossvalidation import Folds, cross_validate, folds_from
 from ranking.training.tuning import Space, TuneResult, tune
-from ranking.training.tuning.space import OBJECTIVES
+from ranking.training.tuning.space import SEARCHED_OBJECTIVES
 from ranking.training.tuning.study import DEFAULT
 from ranking.trees.backends import BACKENDS
 from tests.ranking.training.runs import letor, lists, quick
@@ -219,7 +219,7 @@ def test_spaces_that_make_no_sense(
 
 def test_the_default_lies_in_every_space() -> None:
     for backend in BACKENDS:
-        for objectives in (OBJECTIVES, ("lambdarank_precision",), ("hinge",), ("softmax",)):
+        for objectives in (SEARCHED_OBJECTIVES, ("lambdarank_precision",), ("hinge",), ("softmax",)):
             one = Space(TrainConfig(backend=backend), objectives)
             found = one.suggest(optuna.trial.FixedTrial(one.default()))
             assert found.objective == objectives[0]

@@ -13,7 +13,7 @@ import xgboost
 
 from ranking.trees.forest import Forest
 from ranking.trees.reading import read_forest
-from ranking.trees.scoring import Evaluator
+from ranking.trees.scoring import ForestEvaluator
 from ranking.trees.scoring.contributions import LANES, quadrature
 from tests.ranking.models.small import NAMES, lightgbm_model, rows, xgboost_model
 from tests.ranking.trees.reading.written_lightgbm import WRITTEN as LIGHTGBM
@@ -56,7 +56,7 @@ def test_they_are_the_shapley_values_of_the_definition() -> None:
     labels = features[:, 0] * features[:, 1] + np.abs(features[:, 2]) + features[:, 3]
     parameters = {"verbose": -1, "num_leaves": 12, "min_data_in_leaf": 5, "num_threads": 1}
     text = lightgbm.train(parameters, lightgbm.Dataset(features, labels), 3).model_to_string().encode()
-    evaluator = Evaluator.of(read_forest("lightgbm", text, 5))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", text, 5))
     found = evaluator.contributions(features[:4])
     trees = range(evaluator.forest.tree_count)
     for row, parts in zip(features[:4], found, strict=True):
@@ -79,7 +79,7 @@ def test_they_are_the_shapley_values_of_the_definition() -> None:
 @pytest.mark.parametrize("name", LIGHTGBM)
 def test_they_are_lightgbm_s(name: str) -> None:
     text = lightgbm_model(**LIGHTGBM[name])
-    evaluator = Evaluator.of(read_forest("lightgbm", text, len(NAMES)))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", text, len(NAMES)))
     booster = lightgbm.Booster(model_str=text.decode())
     expected = np.asarray(booster.predict(rows(), pred_contrib=True, num_threads=1))
     if evaluator.forest.average:
@@ -93,7 +93,7 @@ def test_they_are_xgboost_s_as_far_as_float32_goes(name: str) -> None:
     model = xgboost_model(**XGBOOST[name])
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(model))
-    evaluator = Evaluator.of(read_forest("xgboost", model, len(NAMES)))
+    evaluator = ForestEvaluator.of(read_forest("xgboost", model, len(NAMES)))
     expected = booster.predict(xgboost.DMatrix(rows(), nthread=1), pred_contribs=True)
     np.testing.assert_allclose(evaluator.contributions(rows()), expected, rtol=1e-4, atol=1e-5)
 
@@ -102,7 +102,7 @@ def test_they_are_xgboost_s_as_far_as_float32_goes(name: str) -> None:
 def test_they_are_xgboost_s_for_every_objective(objective: str) -> None:
     """The last column holds the base score through the objective's link."""
     booster = xgboost_of(objective, rows())
-    evaluator = Evaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), len(NAMES)))
+    evaluator = ForestEvaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), len(NAMES)))
     expected = booster.predict(xgboost.DMatrix(rows(), nthread=1), pred_contribs=True)
     np.testing.assert_allclose(evaluator.contributions(rows()), expected, rtol=1e-4, atol=1e-5)
 
@@ -111,7 +111,7 @@ def test_they_are_xgboost_s_for_every_objective(objective: str) -> None:
 def test_random_ensembles_and_special_rows_too(seed: int) -> None:
     """Paths that ask for a feature many times, and for categories."""
     text = lightgbm_text(seed, trees=8, most_leaves=60)
-    evaluator = Evaluator.of(read_forest("lightgbm", text, FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", text, FEATURES))
     features = special_rows(np.random.default_rng(seed), LANES + 5, evaluator.forest.threshold)
     expected = lightgbm.Booster(model_str=text.decode()).predict(features, pred_contrib=True, num_threads=1)
     found = evaluator.contributions(features)
@@ -122,14 +122,14 @@ def test_random_ensembles_and_special_rows_too(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_they_sum_to_xgboost_s_scores(seed: int) -> None:
     booster = xgboost_booster(seed)
-    evaluator = Evaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
     features = special_rows(np.random.default_rng(seed), 40, evaluator.forest.threshold)
     total = evaluator.contributions(features).sum(axis=1)
     np.testing.assert_allclose(total, evaluator.score(features), rtol=1e-5, atol=1e-5)
 
 
 def test_no_rows_are_no_contributions() -> None:
-    evaluator = Evaluator.of(read_forest("lightgbm", lightgbm_text(0), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", lightgbm_text(0), FEATURES))
     assert evaluator.contributions(np.empty((0, FEATURES), np.float32)).shape == (0, FEATURES + 1)
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ranking.errors import ArtifactError
 from ranking.trees.forest import IN_SET_LEFT, Forest
 from ranking.trees.reading import read_forest
-from ranking.trees.scoring import Evaluator
+from ranking.trees.scoring import ForestEvaluator
 from ranking.trees.scoring import evaluator as room
 from ranking.trees.scoring.columns import MOST_KEYS
 from ranking.trees.scoring.kernels import BLOCK
@@ -41,8 +41,8 @@ from tests.ranking.trees.scoring.ensembles import (
 COUNTS = [0, 1, room.WALKED, room.WALKED + 1, BLOCK - 1, BLOCK, BLOCK + 1, 240]
 
 
-def of_text(text: bytes) -> Evaluator:
-    return Evaluator.of(read_forest("lightgbm", text, FEATURES))
+def of_text(text: bytes) -> ForestEvaluator:
+    return ForestEvaluator.of(read_forest("lightgbm", text, FEATURES))
 
 
 def lightgbm_scores(text: bytes, features: Any) -> Any:
@@ -58,7 +58,7 @@ def xgboost_scores(booster: xgboost.Booster, features: Any) -> Any:
 def test_scores_are_lightgbm_s_to_the_bit(name: str, count: int) -> None:
     text = lightgbm_model(**LIGHTGBM[name])
     features = np.resize(rows(), (count, len(NAMES)))
-    found = Evaluator.of(read_forest("lightgbm", text, len(NAMES))).score(features)
+    found = ForestEvaluator.of(read_forest("lightgbm", text, len(NAMES))).score(features)
     assert found.dtype == np.float64
     expected = lightgbm_scores(text, features) if count else np.empty(0)
     np.testing.assert_array_equal(found, expected)
@@ -71,7 +71,7 @@ def test_scores_are_xgboost_s_to_the_bit(name: str, count: int) -> None:
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(model))
     features = np.resize(rows(), (count, len(NAMES)))
-    found = Evaluator.of(read_forest("xgboost", model, len(NAMES))).score(features)
+    found = ForestEvaluator.of(read_forest("xgboost", model, len(NAMES))).score(features)
     assert found.dtype == np.float32
     expected = xgboost_scores(booster, features) if count else np.empty(0, np.float32)
     np.testing.assert_array_equal(found, expected)
@@ -90,7 +90,7 @@ def test_every_objective_of_xgboost_scores_to_the_bit(objective: str) -> None:
         with pytest.raises(ArtifactError, match="num_class=2: models of several outputs are not supported"):
             read_forest("xgboost", model, len(NAMES))
         return
-    found = Evaluator.of(read_forest("xgboost", model, len(NAMES))).score(rows())
+    found = ForestEvaluator.of(read_forest("xgboost", model, len(NAMES))).score(rows())
     np.testing.assert_array_equal(found, xgboost_scores(booster, rows()))
     reloaded = xgboost.Booster({"nthread": 1})
     reloaded.load_model(bytearray(model))
@@ -125,7 +125,7 @@ def test_random_lightgbm_ensembles_score_special_rows_alike(seed: int, most_leav
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 150))
 def test_random_xgboost_ensembles_score_special_rows_alike(seed: int, count: int) -> None:
     booster = xgboost_booster(seed)
-    evaluator = Evaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
+    evaluator = ForestEvaluator.of(read_forest("xgboost", bytes(booster.save_raw("ubj")), FEATURES))
     features = special_rows(np.random.default_rng(seed), count, evaluator.forest.threshold)
     np.testing.assert_array_equal(evaluator.score(features), xgboost_scores(booster, features))
 
@@ -166,7 +166,7 @@ def test_too_many_columns_leave_walking(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_nan_is_zero_where_the_ranker_says_so() -> None:
     text = lightgbm_text(11)
-    evaluator = Evaluator.of(read_forest("lightgbm", text, FEATURES), nan_is_zero=True)
+    evaluator = ForestEvaluator.of(read_forest("lightgbm", text, FEATURES), nan_is_zero=True)
     features = special_rows(np.random.default_rng(1), 100, evaluator.forest.threshold)
     expected = lightgbm_scores(text, np.where(np.isnan(features), np.float32(0), features))
     np.testing.assert_array_equal(evaluator.score(features), expected)
@@ -232,7 +232,7 @@ def test_rows_that_cannot_be_among_the_best_are_dropped(
     )  # fmt: skip
     shift = forest.rule[splits:] >= IN_SET_LEFT
     forest.threshold[splits:][shift] += len(whole.sets)
-    evaluator = Evaluator.of(forest)
+    evaluator = ForestEvaluator.of(forest)
     features = special_rows(np.random.default_rng(1), 1000, forest.threshold)
     encoded: list[int] = []
     real = room.encode_rows
@@ -252,11 +252,11 @@ def test_rows_that_cannot_be_among_the_best_are_dropped(
 _OTHER_CPU = """
 import sys
 import numpy as np
-from ranking.trees.scoring import Evaluator
+from ranking.trees.scoring import ForestEvaluator
 from ranking.trees.reading import read_forest
 from pathlib import Path
 folder = Path(sys.argv[1])
-evaluator = Evaluator.of(read_forest("lightgbm", (folder / "model.txt").read_bytes(), 6))
+evaluator = ForestEvaluator.of(read_forest("lightgbm", (folder / "model.txt").read_bytes(), 6))
 rows = np.load(folder / "rows.npy")
 np.savez(folder / "found.npz", scores=evaluator.score(rows), parts=evaluator.contributions(rows[:10]))
 """
