@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ranking.objectives.protocol import Facts
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -13,30 +15,10 @@ TREES_ONLY = ("hessian_scale", "precision", "noise_seed")
 """Parameters of objectives that change nothing in torch."""
 
 
-class Loss(Protocol):
-    """A loss of lists, called with `(scores, labels, where, weights, reduction)`, and facts about it.
-
-    Its facts are those of `ranking.objectives.Objective`.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def family(self) -> str: ...
-    @property
-    def formula(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def shift_invariant(self) -> bool: ...
-    @property
-    def stochastic(self) -> bool: ...
-    @property
-    def needs_positions(self) -> bool: ...
+class Loss(Facts, Protocol):
+    """A loss of lists in torch: called with `(scores, labels, where, weights, reduction)`."""
 
     def __call__(self, scores: Tensor, labels: Tensor, *more: Any, **named: Any) -> Tensor: ...
-    def parameters(self) -> dict[str, Any]: ...
-    def documentation(self) -> str: ...
 
 
 class OfObjective:

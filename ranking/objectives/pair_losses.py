@@ -115,7 +115,7 @@ class HingePair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SquaredHingePair:
+class SquaredHingePair(HingePair):
     """The squared margin of the pair.
 
     gradient   −2 (margin − d)₊ on i, and its opposite on j
@@ -127,18 +127,6 @@ class SquaredHingePair:
     formula: ClassVar[str] = "max(0, margin − (s_i − s_j))²"
     source: ClassVar[str] = "Chapelle, Keerthi 2010 (RankSVM in the primal)"
     kernel: ClassVar[int] = SQUARED_HINGE
-
-    margin: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_positive(margin=self.margin)
-
-    @property
-    def shape(self) -> float:
-        return float(self.margin)
-
-    def functions(self) -> None:
-        return None
 
 
 PAIR_LOSSES: dict[str, PairLoss] = {

@@ -17,28 +17,20 @@ Gradients = Callable[[Any], "tuple[Any, Any]"]
 """Scores [documents] to (gradient, hessian) [documents], of one round after the other."""
 
 
-class Objective(Protocol):
-    """What a booster needs of a training loss, and facts about it.
+class Facts(Protocol):
+    """What a loss of lists says about itself, for trees and for networks.
 
-    name, family     its name, and "pointwise", "pairwise" or "listwise"
-    hessian          "exact", the diagonal second derivative of `loss`, or "surrogate" (which: its docstring)
+    name, family     its name, and "pointwise", "pairwise", "listwise" or the like
     formula, source  one line each
     shift_invariant  does a constant added to a list's scores change nothing?
-    stochastic       are there draws, by seed, round and row?
+    stochastic       are there draws?
     needs_positions  does the data need the positions at which documents were shown?
-
-    An objective is a frozen dataclass of its parameters. What `prepare` returns may be called from several
-    threads; its arrays are the caller's own.
     """
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def name(self) -> str: ...
     @property
     def family(self) -> str: ...
-    @property
-    def hessian(self) -> Literal["exact", "surrogate"]: ...
     @property
     def formula(self) -> str: ...
     @property
@@ -50,21 +42,36 @@ class Objective(Protocol):
     @property
     def needs_positions(self) -> bool: ...
 
+    def parameters(self) -> dict[str, Any]:
+        """All parameters by name; of one made of parts, theirs beside its own."""
+
+    def documentation(self) -> str:
+        """What it computes, for reading."""
+
+
+class Objective(Facts, Protocol):
+    """What a booster needs of a training loss.
+
+    hessian   "exact", the diagonal second derivative of `loss`, or "surrogate" (which: its docstring)
+
+    An objective is a frozen dataclass of its parameters; draws are by seed, round and row. What `prepare`
+    returns may be called from several threads; its arrays are the caller's own.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def hessian(self) -> Literal["exact", "surrogate"]: ...
+
     def gradients(self, scores: Any, dataset: RankingDataset) -> tuple[Any, Any]: ...
     def loss(self, scores: Any, dataset: RankingDataset, weights_at: Any = None) -> float: ...
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients: ...
-
-    def parameters(self) -> dict[str, Any]:
-        """All parameters by name; of an objective made of parts, theirs beside its own."""
 
     def with_parameters(self, parameters: Mapping[str, object]) -> Self:
         """The same with these changed. Raises UsageError for one it does not have."""
 
     def warm_up(self) -> None:
         """Compile what it runs, or find that compiled on disk."""
-
-    def documentation(self) -> str:
-        """What it computes, for reading."""
 
 
 class Plain:
