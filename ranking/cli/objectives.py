@@ -76,12 +76,12 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
 
 def _named(name: str, sets: list[str] | None) -> Objective:
     """The objective with its `--set` parameters, which may be written as `train` has them."""
-    from ranking.objectives import objective_named
     from ranking.training.config import TrainConfig
+    from ranking.training.objectives import objective_for
 
     written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
     config = TrainConfig.load(None, {"objective": name}, written)
-    return objective_named(name, config.objective_parameters)
+    return objective_for(name, config.objective_parameters)
 
 
 def _described(name: str, objective: Objective) -> dict[str, Any]:

@@ -19,6 +19,7 @@ distillation    a teacher's scores in place of labels
 perturbed       any of them over scores with Gumbel noise
 own             one from a user's file
 facts           what each says about itself
+trees           any of them as an objective for trees: torch:NAME
 reduction       sum (as the compiled objectives), mean over lists that learn, none
 classification  focal, quality focal, varifocal, class-balanced: on logits, for any classifier
 doctor          is a loss what it says?
@@ -34,7 +35,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ranking.compiled.own_code import is_file_name
-from ranking.errors import UsageError, unknown_name
+from ranking.errors import unknown_name
 from ranking.losses.calibrated import Calibrated
 from ranking.losses.distillation import MarginMSE, SoftmaxDistillation
 from ranking.losses.facts import Loss
@@ -115,9 +116,7 @@ def loss_named(name: str, parameters: Mapping[str, object] | None = None) -> Los
         noise: dict[str, Any] = {key: given.pop(key) for key in _NOISE if key in given}
         return PerturbedLoss(loss_named(inner, given), **noise)
     if is_file_name(name):
-        if given:
-            raise UsageError(f"a loss of your own has no parameters to set, got {', '.join(given)}")
-        return OwnLoss(file=name)
+        return OwnLoss(file=name).with_parameters(given)
     if name in OBJECTIVES:
         return loss_of(objective_named(name, given))
     if name not in LOSSES:

@@ -30,12 +30,16 @@ class OwnLoss(Plain):
     needs_positions: ClassVar[bool] = False
 
     file: str
-    sha256: str = field(init=False)
+    sha256: str = ""
     function: Callable[..., Tensor] = field(init=False, repr=False)
     facts: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         functions, digest = functions_of(self.file)
+        if self.sha256 not in ("", digest):
+            raise UsageError(
+                f"{self.file} has changed: its hash is {digest}, and {self.sha256} was asked for"
+            )
         if "loss" not in functions:
             raise UsageError(f"{self.file} defines no function loss(scores, labels, where)")
         function = functions["loss"]

@@ -2,6 +2,7 @@
 
 config           TrainConfig: a run as data
 written          a run as text: TOML, flags and --set, and back
+objectives       which objective a name stands for
 presets          what a run draws and how finely it bins, by name
 run              `train`
 trainers         who trains which backend

@@ -184,8 +184,10 @@ class TrainConfig:
         return {**worths, "empty": self.empty, "ties": self.ties}
 
     def remarks(self) -> list[str]:
-        """What may not be meant: an objective that learns with other worths than the metrics have."""
-        return [
+        """What may not be meant: an objective that learns with other worths than the metrics have; and a
+        torch loss for which its compiled twin stands in."""
+        twin = self.backend != NEURAL and self._has_twin()
+        return [f"{self.objective} is compiled too: its twin trains the trees"] * twin + [
             f"the objective learns with {name}={own}, the metrics are measured with {name}={usual}: "
             f"--{name} {','.join(map(str, own)) if isinstance(own, list | tuple) else own} sets both"
             for name, usual in WORTHS.items()
@@ -226,6 +228,11 @@ class TrainConfig:
         given = self.query_fraction
         return float(PRESETS[self.preset].query_fraction if given is None else given)
 
+    def _has_twin(self) -> bool:
+        from ranking.training.objectives import has_twin
+
+        return has_twin(self.objective)
+
     @cached_property
     def training_objective(self) -> Objective:
         """What trees are trained on, made once: by the backend's parameters, the run's gain and discount, and
@@ -233,9 +240,9 @@ class TrainConfig:
 
         Raises UsageError for an unknown name or parameter.
         """
-        from ranking.objectives import objective_named
+        from ranking.training.objectives import objective_for
 
-        asked = objective_named(self.objective, self.objective_parameters)
+        asked = objective_for(self.objective, self.objective_parameters)
         usual = {**BACKENDS[self.backend].objective, **self._worths_among(asked.parameters())}
         return asked.with_parameters(
             {key: value for key, value in usual.items() if key not in self.objective_parameters}
@@ -282,9 +289,12 @@ class TrainConfig:
             from ranking.losses import loss_named
         except ModuleNotFoundError as error:
             raise MissingExtraError("--backend neural", "neural") from error
-        asked = loss_named(self.objective, self.objective_parameters)
+        from ranking.training.objectives import TORCH_PREFIX
+
+        name = self.objective.removeprefix(TORCH_PREFIX)
+        asked = loss_named(name, self.objective_parameters)
         worths = self._worths_among(asked.parameters())
-        return loss_named(self.objective, {**worths, **self.objective_parameters})
+        return loss_named(name, {**worths, **self.objective_parameters})
 
     @classmethod
     def load(

@@ -102,9 +102,9 @@ class Space:
         )
 
     def _default_truncation(self, objective: str) -> Any:
-        from ranking.objectives import objective_named
+        from ranking.training.objectives import objective_for
 
-        parameters = objective_named(objective).parameters()
+        parameters = objective_for(objective, {}).parameters()
         if parameters.get("metric") == "precision":
             return None  # there it is the metric's cutoff
         found = parameters.get("truncation", "none of its own")

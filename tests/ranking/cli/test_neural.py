@@ -161,6 +161,8 @@ main()
         ["cv", "data.txt", "--backend", "neural"],
         ["losses"],
         ["losses", "check", "softmax"],
+        ["train", "data.txt", "--out", "model", "--objective", "torch:list_mle"],
+        ["objectives", "check", "torch:list_mle"],
     ],
 )
 def test_what_needs_torch_says_how_to_get_it(command: list[str]) -> None:

@@ -70,6 +70,14 @@ def test_check_of_a_wrong_file_fails_with_5_and_still_shows_the_certificate(cli:
     assert "does not pass the loss doctor" in ran.err
 
 
+def test_a_torch_loss_is_examined_as_it_would_train_trees(cli: Cli) -> None:
+    ran = cli("objectives", "check", "torch:calibrated", "--json")
+    assert ran.code == 0
+    assert ran.json["hessian"] == "surrogate"
+    assert ran.json["checks"]["gradient"]["passed"] is True
+    assert "temperature" in cli("objectives", "show", "torch:approx_map", "--set", "truncation=3").out
+
+
 def test_unknown_names_are_named(cli: Cli) -> None:
     ran = cli("objectives", "check", "lamdarank")
     assert ran.code == 2

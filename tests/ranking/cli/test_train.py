@@ -199,6 +199,38 @@ def test_a_pair_loss_and_a_weight_train_together(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_torch_loss_trains_trees(cli: Cli, tmp_path: Path, judged: Path, backend: str) -> None:
+    """One that torch alone has, with its parameters and the run's gain."""
+    run = ["train", judged, *flags(quick(backend, rounds=3, objective="torch:approx_ndcg"))]
+    run += ["--gain", "linear", "--set", "objective.temperature=0.5", "--json"]
+    ran = cli(*run, "--out", tmp_path / "m")
+    assert ran.code == 0, ran.err
+    told = json.loads((tmp_path / "m" / "manifest.json").read_text())["objective"]
+    assert (told["name"], told["temperature"], told["gain"]) == ("torch:approx_ndcg", 0.5, "linear")
+    assert told["hessian_scale"] == (2.0 if backend == "xgboost" else 1.0)
+    assert len(np.unique(load_ranker(tmp_path / "m", probe=False).score(lists().features))) > 5
+
+
+def test_a_torch_loss_with_a_compiled_twin_is_trained_by_it(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    models = []
+    for name in ("torch:ranknet", "ranknet"):
+        ran = cli("train", judged, "--out", tmp_path / name, *flags(quick(rounds=2, objective=name)))
+        assert ran.code == 0, ran.err
+        assert ("compiled too: its twin trains the trees" in ran.err) == (name == "torch:ranknet")
+        models.append((tmp_path / name / "model.txt").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_a_loss_that_torch_alone_has_is_offered(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    ran = cli("train", judged, "--out", tmp_path / "m", "--objective", "approx_ndcg")
+    assert ran.code == 2
+    assert "--objective torch:approx_ndcg trains trees on it" in ran.err
+    ran = cli("train", judged, "--out", tmp_path / "m", "--objective", "torch:aprox_ndcg")
+    assert ran.code == 2
+    assert "did you mean 'approx_ndcg'" in ran.err
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_clicks_with_positions_train_from_parquet(cli: Cli, tmp_path: Path, backend: str) -> None:
     """Other positions give another ranker. LETOR text, which has none, says what to do."""
     judged = lists()
