@@ -10,6 +10,7 @@ from ranking.cli.console import Json, show, show_json, table, waiting
 
 if TYPE_CHECKING:
     from ranking.objectives import Objective
+    from ranking.objectives.doctor import Finding
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="One of the list, gumbel:NAME, or FILE.py.", show_default=False)
@@ -61,11 +62,14 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
     from ranking.errors import CheckFailedError
     from ranking.objectives import warm_up
     from ranking.objectives.doctor import examine
+    from ranking.training.objectives import TORCH_PREFIX
 
     objective = _named(name, sets)
     with waiting("compiling the objective for this machine (kept on disk for later runs) ..."):
         warm_up(objective)
     certificate = examine(objective, name)
+    if name.startswith(TORCH_PREFIX):
+        certificate = certificate.with_findings(_of_torch(name, sets))
     if json:
         show_json(certificate.as_json())
     else:
@@ -82,6 +86,16 @@ def _named(name: str, sets: list[str] | None) -> Objective:
     written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
     config = TrainConfig.load(None, {"objective": name}, written)
     return objective_for(name, config.objective_parameters)
+
+
+def _of_torch(name: str, sets: list[str] | None) -> dict[str, Finding]:
+    """What the doctor of torch losses finds of `torch:NAME`, padding and far scores among it."""
+    from ranking.losses.doctor import examine
+    from ranking.training.config import TrainConfig
+
+    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
+    loss = TrainConfig.load(None, {"objective": name, "backend": "neural"}, written).loss()
+    return {f"torch {title}": finding for title, finding in examine(loss, name).findings.items()}
 
 
 def _described(name: str, objective: Objective) -> dict[str, Any]:

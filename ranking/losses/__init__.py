@@ -37,6 +37,14 @@ from typing import Any
 from ranking.compiled.own_code import is_file_name
 from ranking.errors import unknown_name
 from ranking.losses.calibrated import Calibrated
+from ranking.losses.classification import (
+    class_balanced_weights,
+    focal,
+    prior_bias,
+    quality_focal,
+    softmax_focal,
+    varifocal,
+)
 from ranking.losses.distillation import MarginMSE, SoftmaxDistillation
 from ranking.losses.facts import Loss
 from ranking.losses.list_mle import ListMLE
@@ -63,9 +71,15 @@ __all__ = [
     "PointwiseLoss",
     "SmoothedMetric",
     "SoftmaxDistillation",
+    "class_balanced_weights",
     "facts_of",
+    "focal",
     "loss_named",
     "loss_of",
+    "prior_bias",
+    "quality_focal",
+    "softmax_focal",
+    "varifocal",
 ]
 
 _FORMS: dict[str, Callable[[Any], Loss]] = {
@@ -94,7 +108,7 @@ LOSSES: dict[str, Any] = {
     "approx_mrr": SmoothedMetric(metric="mrr"),
     "neural_ndcg": NeuralNDCG(),
     "calibrated": Calibrated(),
-    "softmax_distillation": SoftmaxDistillation(),
+    "kl": SoftmaxDistillation(),
 }
 """The losses with default parameters; `loss_named` changes them, `loss_of` is that of an objective."""
 

@@ -1,5 +1,8 @@
 """Classification under imbalance: the focal family and class-balanced weights, on logits of any shape.
 
+These are means over examples, as classifiers are trained (`normalisation` has the other ways); losses of
+lists are sums.
+
 Everything is computed from log sigmoid(z) and log sigmoid(−z), so that values and gradients are finite for
 every logit and every power, below 1 too. (`(1 − exp(−ce))^gamma · ce`, as it is often written, has a NaN
 gradient at confident logits when gamma < 1.)
@@ -29,12 +32,12 @@ Normalisation = Literal["none", "sum", "mean", "positives"]
 """`positives` divides the sum by the number of positives, at least 1: RetinaNet's."""
 
 
-def focal_loss(
+def focal(
     logits: Tensor,
     targets: Tensor,
-    *,
-    alpha: float | None = 0.25,
     gamma: float = 2.0,
+    alpha: float | None = 0.25,
+    *,
     normalisation: Normalisation = "mean",
 ) -> Tensor:
     """−alpha_t (1 − p_t)^gamma log p_t, targets 0 or 1 of the shape of `logits`.
@@ -52,8 +55,8 @@ def focal_loss(
     return normalised(value, y, normalisation)
 
 
-def quality_focal_loss(
-    logits: Tensor, quality: Tensor, *, beta: float = 2.0, normalisation: Normalisation = "mean"
+def quality_focal(
+    logits: Tensor, quality: Tensor, beta: float = 2.0, *, normalisation: Normalisation = "mean"
 ) -> Tensor:
     """|q − p|^beta BCE(p, q), quality in [0, 1]; 0 and least at p = q.
 
@@ -64,12 +67,12 @@ def quality_focal_loss(
     return normalised(miss_to_the(torch.full_like(q, beta), logits, q) * entropy, q, normalisation)
 
 
-def varifocal_loss(
+def varifocal(
     logits: Tensor,
     quality: Tensor,
-    *,
-    alpha: float = 0.75,
     gamma: float = 2.0,
+    alpha: float = 0.75,
+    *,
     normalisation: Normalisation = "mean",
 ) -> Tensor:
     """q BCE(p, q) where quality q > 0, alpha p^gamma (−log(1 − p)) where it is 0.
@@ -102,7 +105,7 @@ def class_balanced_weights(counts: Tensor, beta: float = 0.999) -> Tensor:
     return weight * len(counts) / torch.where(total > 0, total, 1.0)
 
 
-def softmax_focal_loss(
+def softmax_focal(
     logits: Tensor, classes: Tensor, *, gamma: float = 2.0, class_weights: Tensor | None = None
 ) -> Tensor:
     """The mean of −w_c (1 − p_c)^gamma log p_c, logits [n, classes], `classes` int [n].
@@ -163,8 +166,8 @@ def _unit(quality: Tensor, logits: Tensor) -> Tensor:
 
 
 CLASSIFICATION_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "focal_loss": focal_loss,
-    "quality_focal_loss": quality_focal_loss,
-    "varifocal_loss": varifocal_loss,
+    "focal_loss": focal,
+    "quality_focal_loss": quality_focal,
+    "varifocal_loss": varifocal,
 }
 """Of (logits, targets) of one shape, with usual parameters."""

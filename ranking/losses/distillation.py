@@ -23,7 +23,7 @@ class SoftmaxDistillation(Plain):
                   gradient's size (Hinton, Vinyals, Dean 2015)
     """
 
-    name: ClassVar[str] = "softmax_distillation"
+    name: ClassVar[str] = "kl"
     family: ClassVar[str] = "distillation"
     formula: ClassVar[str] = "temperature² KL(softmax(t / temperature) ‖ softmax(s / temperature))"
     source: ClassVar[str] = "Hinton, Vinyals, Dean 2015; Cao et al. 2007 (ListNet's top-one probabilities)"

@@ -51,7 +51,7 @@ def log_softmax(scores: Tensor, where: Tensor) -> Tensor:
 
 
 def targets(objective: Any, labels: Tensor, where: Tensor, uniform: Tensor | None) -> Tensor:
-    """[..., list]: sums to 1 over each list's documents, or to 0; float64."""
+    """[..., list], float64: what each document is to get; 0 at padding."""
     labels = torch.where(where, labels, 0.0).double()
     if getattr(objective, "target", None) == "softmax":
         return torch.where(where, labels, -torch.inf).softmax(-1)
@@ -61,5 +61,7 @@ def targets(objective: Any, labels: Tensor, where: Tensor, uniform: Tensor | Non
         draw = torch.rand_like(labels) if uniform is None else uniform.to(labels)
         relevant = values.amax(-1, keepdim=True) > 0
         values = torch.where(where & relevant, values + 1 - draw, 0.0)
+    if getattr(objective, "target", None) == "raw":
+        return values
     total = values.sum(-1, keepdim=True)
     return torch.where(total > 0, values / total.clamp(min=1e-300), 0.0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,10 @@ class Certificate:
     @property
     def passed(self) -> bool:
         return all(finding.passed is not False for finding in self.findings.values())
+
+    def with_findings(self, more: Mapping[str, Finding]) -> Certificate:
+        """The same with what another doctor found."""
+        return dataclasses.replace(self, findings={**self.findings, **more})
 
     def text(self) -> str:
         """For reading: a line a check."""

@@ -2,8 +2,8 @@
 
     L = −sum_i t_i (s_i − log sum_j exp s_j),   gradient T p_i − t_i,   diagonal hessian T p_i (1 − p_i)
 
-with p the softmax of the scores and T the sum of t over the list: 1, times the query's weight. Documents'
-weights multiply their targets. Losses sum over lists.
+with p the softmax of the scores and T the sum of t over the list: 1 where targets are normalised, times the
+query's weight. Documents' weights multiply their targets. Losses sum over lists.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Listwise(Plain):
         check_positive(hessian_scale=self.hessian_scale)
 
     def targets(self, dataset: RankingDataset, number: int) -> Float64:
-        """t of round `number`, float64 [documents], summing to 1 in each list, or to 0."""
+        """t of round `number`, float64 [documents], >= 0."""
         raise TypeError(f"{type(self).__name__} names no targets")
 
     def prepare(self, dataset: RankingDataset, threads: int = 1, first_round: int = 0) -> Gradients:
@@ -91,7 +91,8 @@ class Listwise(Plain):
 class Softmax(Listwise):
     """ListNet's top-one cross-entropy, with normalised labels as the target.
 
-    targets    "labels": t_i = G(y_i) / sum_j G(y_j); a list of zeros has no target and no gradient
+    target     "normalised": t_i = G(y_i) / sum_j G(y_j); a list of zeros has no target and no gradient
+               "raw": t_i = G(y_i), so that lists with more relevance weigh more (rax's default)
                "softmax": t_i = exp(y_i) / sum_j exp(y_j), as in the paper; a list of equal labels then
                draws its scores together
     gain       G, a name, a table by label, or a function
@@ -99,21 +100,22 @@ class Softmax(Listwise):
     """
 
     name: ClassVar[str] = "softmax"
-    formula: ClassVar[str] = "−sum_i t_i log softmax(s)_i, t the normalised labels"
+    formula: ClassVar[str] = "−sum_i t_i log softmax(s)_i, t the labels, normalised"
     source: ClassVar[str] = "Cao et al. 2007 (ListNet); normalised labels: Bruch et al. 2019"
 
-    target: Literal["labels", "softmax"] = "labels"
+    target: Literal["normalised", "raw", "softmax"] = "normalised"
     gain: Worths = "linear"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("target", self.target, ("labels", "softmax"))
+        check_choice("target", self.target, ("normalised", "raw", "softmax"))
         gain(np.zeros(1, np.float32), self.gain)
 
     def targets(self, dataset: RankingDataset, number: int) -> Float64:
         if self.target == "softmax":
             return _softmax(dataset.labels.astype(np.float64), dataset)[0]
-        return _shares(gain(dataset.labels, self.gain), dataset)
+        gains = gain(dataset.labels, self.gain)
+        return gains if self.target == "raw" else _shares(gains, dataset)
 
 
 @dataclass(frozen=True, kw_only=True)

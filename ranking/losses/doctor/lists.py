@@ -121,6 +121,18 @@ def far_scores_have_finite_forces(loss: Any) -> Finding:
     return Finding(size > 1e-6, f"finite; largest gradient on the worst order {size:.1e}")
 
 
+def grades_of_any_scale_work(loss: Any) -> Finding:
+    """Labels a hundredth of the usual, and up to 30 (a gain of 2^30): finite, and a force as with those."""
+    scores, labels, where = _batch()
+    forces, wrong = {}, []
+    for scale in (1.0, 0.01, 10.0):
+        value, gradient = value_and_gradient(lambda s, y=scale * labels: _total(loss, s, y, where), scores)  # type: ignore[misc]
+        forces[scale] = bool(gradient.any())
+        if not is_finite(value, gradient) or forces[scale] != forces[1.0]:
+            wrong.append(f"×{scale:g}")
+    return Finding(not wrong, f"wrong at {', '.join(wrong)}" if wrong else "labels × 1, 0.01 and 10")
+
+
 def what_stands_too_low_is_lifted(loss: Any) -> Finding:
     """A relevant document at the end of 60: its gradient is negative, whatever the truncation."""
     size = 60
@@ -187,6 +199,7 @@ CHECKS: dict[str, Callable[[Any], Finding]] = {
     "nothing to learn": nothing_to_learn_is_no_error,
     "far scores": far_scores_have_finite_forces,
     "reach": what_stands_too_low_is_lifted,
+    "grades": grades_of_any_scale_work,
     "precision": precisions_agree,
     "lists add up": lists_add_up,
     "improves": steps_improve_the_order,

@@ -75,6 +75,10 @@ def test_a_torch_loss_is_examined_as_it_would_train_trees(cli: Cli) -> None:
     assert ran.code == 0
     assert ran.json["hessian"] == "surrogate"
     assert ran.json["checks"]["gradient"]["passed"] is True
+    assert ran.json["checks"]["torch padding"]["passed"] is True
+    twin = cli("objectives", "check", "torch:ranknet")
+    assert twin.code == 0
+    assert "ok    torch far scores" in twin.out
     assert "temperature" in cli("objectives", "show", "torch:approx_map", "--set", "truncation=3").out
 
 

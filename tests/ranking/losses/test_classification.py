@@ -11,11 +11,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from ranking.errors import UsageError
 from ranking.losses.classification import (
     class_balanced_weights,
-    focal_loss,
+    focal,
     prior_bias,
-    quality_focal_loss,
-    softmax_focal_loss,
-    varifocal_loss,
+    quality_focal,
+    softmax_focal,
+    varifocal,
 )
 from ranking.objectives import ClassBalancedFocal
 
@@ -27,7 +27,7 @@ def test_the_gradient_carries_the_sign_of_the_class(y: float) -> None:
     """(2y − 1) alpha_t (1 − p_t)^g (g p_t log p_t + p_t − 1); without 2y − 1 it is wrong for y = 0."""
     z = LOGITS.clone().requires_grad_()
     target = torch.full_like(z, y)
-    focal_loss(z, target, alpha=0.3, gamma=1.7, normalisation="sum").backward()
+    focal(z, target, alpha=0.3, gamma=1.7, normalisation="sum").backward()
     sign = 2 * y - 1
     p = torch.sigmoid(sign * LOGITS)
     alpha = 0.3 if y else 0.7
@@ -38,45 +38,45 @@ def test_the_gradient_carries_the_sign_of_the_class(y: float) -> None:
 
 def test_without_focus_it_is_the_cross_entropy() -> None:
     y = torch.tensor([1.0, 0, 1, 0, 1], dtype=torch.float64)
-    value = focal_loss(LOGITS, y, alpha=0.5, gamma=0.0)
+    value = focal(LOGITS, y, alpha=0.5, gamma=0.0)
     assert value.item() == pytest.approx(0.5 * binary_cross_entropy_with_logits(LOGITS, y).item())
 
 
 def test_retinanet_divides_by_the_positives() -> None:
     y = torch.tensor([1.0, 0, 0, 0, 1], dtype=torch.float64)
-    every = focal_loss(LOGITS, y, normalisation="none")
-    assert focal_loss(LOGITS, y, normalisation="positives").item() == pytest.approx(every.sum().item() / 2)
+    every = focal(LOGITS, y, normalisation="none")
+    assert focal(LOGITS, y, normalisation="positives").item() == pytest.approx(every.sum().item() / 2)
     none = torch.zeros_like(y)
-    assert focal_loss(LOGITS, none, normalisation="positives").item() == pytest.approx(
-        focal_loss(LOGITS, none, normalisation="sum").item()
+    assert focal(LOGITS, none, normalisation="positives").item() == pytest.approx(
+        focal(LOGITS, none, normalisation="sum").item()
     )
 
 
 @pytest.mark.parametrize("gamma", [0.3, 0.5, 2.0])
 def test_confident_logits_have_finite_gradients(gamma: float) -> None:
     z = torch.tensor([200.0, 40.0, -40.0, -200.0], requires_grad=True)
-    (focal_loss(z, torch.ones(4), gamma=gamma) + focal_loss(z, torch.zeros(4), gamma=gamma)).backward()
+    (focal(z, torch.ones(4), gamma=gamma) + focal(z, torch.zeros(4), gamma=gamma)).backward()
     assert z.grad is not None
     assert torch.isfinite(z.grad).all()
 
 
 def test_quality_focal_is_least_where_the_quality_is_met() -> None:
     q = torch.tensor([0.2, 0.7], dtype=torch.float64)
-    assert quality_focal_loss(torch.logit(q), q).item() == pytest.approx(0.0, abs=1e-15)
-    assert quality_focal_loss(torch.logit(q) + 0.5, q) > 0.004
+    assert quality_focal(torch.logit(q), q).item() == pytest.approx(0.0, abs=1e-15)
+    assert quality_focal(torch.logit(q) + 0.5, q) > 0.004
 
 
 def test_quality_focal_with_a_small_power_has_a_gradient_at_its_minimum() -> None:
     q = torch.tensor([0.5, 0.25])
     z = torch.logit(q).requires_grad_()
-    quality_focal_loss(z, q, beta=0.5).backward()
+    quality_focal(z, q, beta=0.5).backward()
     assert z.grad is not None
     assert torch.isfinite(z.grad).all()
 
 
 def test_varifocal_weighs_positives_by_quality_and_negatives_down() -> None:
     z = torch.tensor([0.4, 0.4], dtype=torch.float64)
-    value = varifocal_loss(z, torch.tensor([0.6, 0.0]), normalisation="none")
+    value = varifocal(z, torch.tensor([0.6, 0.0]), normalisation="none")
     p = torch.sigmoid(z[0])
     assert value[0].item() == pytest.approx(0.6 * (-0.6 * p.log() - 0.4 * (1 - p).log()).item(), rel=1e-6)
     assert value[1].item() == pytest.approx((0.75 * p**2 * -(1 - p).log()).item())
@@ -106,15 +106,15 @@ def test_the_objective_weighs_classes_alike() -> None:
 def test_softmax_focal_is_cross_entropy_without_focus_and_weighted() -> None:
     logits = torch.randn(6, 3, generator=torch.manual_seed(0), dtype=torch.float64)
     classes = torch.tensor([0, 1, 2, 0, 1, 0])
-    assert softmax_focal_loss(logits, classes, gamma=0.0).item() == pytest.approx(
+    assert softmax_focal(logits, classes, gamma=0.0).item() == pytest.approx(
         cross_entropy(logits, classes).item()
     )
     p = logits.softmax(-1)[torch.arange(6), classes]
     weights = torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64)
     expected = (weights[classes] * (1 - p) ** 2 * -p.log()).mean()
-    assert softmax_focal_loss(logits, classes, class_weights=weights).item() == pytest.approx(expected.item())
+    assert softmax_focal(logits, classes, class_weights=weights).item() == pytest.approx(expected.item())
     far = torch.tensor([[200.0, 0.0]], requires_grad=True)
-    softmax_focal_loss(far, torch.tensor([0]), gamma=0.5).backward()
+    softmax_focal(far, torch.tensor([0]), gamma=0.5).backward()
     assert far.grad is not None
     assert torch.isfinite(far.grad).all()
 
@@ -127,4 +127,4 @@ def test_the_prior_bias_predicts_the_prior() -> None:
 
 def test_qualities_beyond_one_are_refused() -> None:
     with pytest.raises(UsageError, match="quality must be in"):
-        quality_focal_loss(torch.zeros(1), torch.tensor([2.0]))
+        quality_focal(torch.zeros(1), torch.tensor([2.0]))

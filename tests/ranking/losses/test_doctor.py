@@ -11,15 +11,15 @@ from torch import Tensor
 
 from ranking.errors import UsageError
 from ranking.losses import LOSSES, facts_of, loss_named
-from ranking.losses.classification import focal_loss, quality_focal_loss, varifocal_loss
+from ranking.losses.classification import focal, quality_focal, varifocal
 from ranking.losses.doctor import examine, form_of
 from ranking.losses.embedding import EMBEDDING_LOSSES
 
 CLASSIFIERS: dict[str, Any] = {
-    "focal_loss": focal_loss,
-    "focal_loss, sharp": functools.partial(focal_loss, gamma=0.5),
-    "quality_focal_loss": quality_focal_loss,
-    "varifocal_loss": varifocal_loss,
+    "focal_loss": focal,
+    "focal_loss, sharp": functools.partial(focal, gamma=0.5),
+    "quality_focal_loss": quality_focal,
+    "varifocal_loss": varifocal,
 }
 
 
@@ -82,6 +82,13 @@ def padded_mean(scores: Tensor, labels: Tensor, where: Tensor) -> Tensor:
     return LOSSES["ranknet"](scores, labels, where, reduction="none") / scores.shape[-1]
 
 
+def raw_gains(scores: Tensor, labels: Tensor, where: Tensor) -> Tensor:
+    """Softmax cross-entropy against exp(labels), summed before it is divided: too large for 30 in half."""
+    target = torch.where(where, torch.exp(labels.half() * labels.half()), 0.0).to(scores)
+    target = target / target.sum(-1, keepdim=True)
+    return -(target * torch.where(where, scores, -1e30).log_softmax(-1)).sum(-1)
+
+
 def wrong_way(scores: Tensor, labels: Tensor, where: Tensor) -> Tensor:
     """The sign turned."""
     return -LOSSES["softmax"](scores, labels, where, reduction="none")
@@ -127,6 +134,7 @@ KNOWN_BAD: dict[Any, str] = {
     overflowing: "far scores",
     infinite_padding: "padding",
     padded_mean: "padding",
+    raw_gains: "grades",
     wrong_way: "improves",
     detached: "nothing to learn",
     naive_focal: "far logits",

@@ -97,6 +97,7 @@ VARIANTS: dict[str, Any] = {
         "hinge", {**SHOWN_IN_ORDER, "metric": "err", "ties": "file", "margin": 0.6}
     ),
     "softmax of labels": Softmax(target="softmax"),
+    "softmax, raw labels": Softmax(target="raw", gain="exponential"),
     "softmax, exponential": Softmax(gain="exponential"),
     "focal, sharp": Focal(gamma=0.5, alpha=0.6),
     "focal, sharp, relevant from 2": Focal(gamma=0.5, alpha=0.6, relevant_from=2.0),
