@@ -21,7 +21,6 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
 from ranking.models.ensemble import fit_ensemble
 from ranking.models.ranker import score_dataset
 from ranking.training.config import TrainConfig
-from ranking.training.run import fit, lessons
+from ranking.training.run import fit, taught_by
 
 TREES = "rankwright train"
 LIGHTGBM = "lightgbm builtin:lambdarank"
@@ -142,9 +141,9 @@ def one(
         if system in MEMBERS:
             kept[system] = ranker
     for system, (backend, teacher) in TAUGHT.items():
-        taught = replace(train, labels=lessons(kept[teacher], train), trusted=True)
-        started = time.perf_counter()
         config = TrainConfig(backend=backend, objective="margin_mse", seed=seed, threads=threads)
+        taught = taught_by(kept[teacher], train, config)
+        started = time.perf_counter()
         student = fit(config, taught, valid)
         record(system, score_dataset(student, test), time.perf_counter() - started)
     started = time.perf_counter()

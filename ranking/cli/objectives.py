@@ -22,8 +22,6 @@ Sets = Annotated[
 
 app = typer.Typer(help="List, explain and examine training objectives.", rich_markup_mode=None)
 
-_FACTS = ("family", "hessian", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
-
 
 @app.callback(invoke_without_command=True)
 def objectives(context: typer.Context, json: Json = False) -> None:
@@ -99,5 +97,7 @@ def _of_torch(name: str, sets: list[str] | None) -> dict[str, Finding]:
 
 
 def _described(name: str, objective: Objective) -> dict[str, Any]:
-    facts = {fact: getattr(objective, fact) for fact in _FACTS}
+    from ranking.objectives.protocol import FACTS
+
+    facts = {fact: getattr(objective, fact) for fact in FACTS}
     return {"name": name, **facts, "parameters": objective.parameters()}

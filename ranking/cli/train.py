@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from ranking.cli.console import (
 from ranking.cli.options import RunOptions, takes_run_options
 
 if TYPE_CHECKING:
+    from ranking.data.dataset import RankingDataset
     from ranking.training.config import TrainConfig
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
@@ -68,14 +70,22 @@ def train(
         Path | None,
         typer.Option("--teacher", help="A model whose scores are learned in place of the training labels."),
     ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            "--targets",
+            help="A teacher's scores of the training data, one number a row: learned in place of the labels.",
+        ),
+    ] = None,
     regroup: Regroup = False,
     cache: Cache = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train a ranker and write it, with a one-page report, as a model folder."""
-    taught = teacher is not None and run.objective is None and run.config is None
+    taught = (teacher or targets) is not None and run.objective is None and run.config is None
     settings = run.settings(**({"objective": "margin_mse"} if taught else {}))
+    _check_targets(settings, targets, teacher, regroup)
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.models.folder import check_destination
     from ranking.training.run import train as train_ranker
@@ -87,7 +97,7 @@ def train(
     try:
         result = train_ranker(
             settings,
-            load(data, **read),
+            _with_targets(load(data, **read), targets),
             None if not valid else load(valid, **read),
             out,
             resume=resume,
@@ -108,6 +118,29 @@ def train(
     if result.interrupted:
         say("interrupted: kept the best model so far; --resume continues the run")
         raise typer.Exit(130)
+
+
+def _check_targets(settings: TrainConfig, targets: Path | None, teacher: Path | None, regroup: bool) -> None:
+    """Refuse targets that would not be learned, or whose rows may not be those of the data."""
+    from ranking.errors import UsageError
+
+    if targets is None:
+        return
+    if teacher is not None:
+        raise UsageError("--targets and --teacher are both what is learned: give one of them")
+    if regroup:
+        raise UsageError("--targets has a number a row, and --regroup moves rows: sort the files instead")
+    if not settings.learns_real_numbers:
+        raise UsageError(
+            f"objective {settings.objective} learns from grades: --targets goes with margin_mse, or with kl "
+            "(torch:kl for trees)"
+        )
+
+
+def _with_targets(data: RankingDataset, file: Path | None) -> RankingDataset:
+    from ranking.data.targets import read_targets
+
+    return data if file is None else replace(data, targets=read_targets(file, data.document_count))
 
 
 def _rounds_of(config: TrainConfig) -> str:

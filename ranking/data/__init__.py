@@ -5,6 +5,7 @@ arrays       kinds of arrays, and a column of texts
 letor        LETOR and LIBSVM text: reader, writer, lint, binary cache
 parquet      tables (extra `parquet`)
 runs         scores written out
+targets      a teacher's scores, read from a file
 journal      the service's journal as judged lists
 store        features by id
 synthetic    seeded collections with a known relevance model

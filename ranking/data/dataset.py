@@ -40,6 +40,7 @@ class RankingDataset:
     feature_names  [features], distinct, or None
     weights        float32 [queries] or [documents], finite and >= 0, or None for ones
     positions      int64 [documents], the rank at which each was shown (from 1), or None
+    targets        float32 [documents], finite: a teacher's scores, of any sign, or None
     trusted        skips the scan for infinities and bad labels, for readers that made it themselves
 
     Raises DataError where a shape or a value is not of this form.
@@ -53,6 +54,7 @@ class RankingDataset:
     feature_names: Sequence[str] | None = None
     weights: Float32 | None = None
     positions: Int64 | None = None
+    targets: Float32 | None = None
     trusted: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +66,8 @@ class RankingDataset:
             put(self, "weights", _array("weights", self.weights, np.float32))
         if self.positions is not None:
             put(self, "positions", _array("positions", self.positions, np.int64))
+        if self.targets is not None:
+            put(self, "targets", _array("targets", self.targets, np.float32))
         self._check_shapes()
         if not self.trusted:
             self._check_values()
@@ -85,6 +89,7 @@ class RankingDataset:
             ("document_ids", self.document_ids, documents),
             ("feature_names", self.feature_names, width),
             ("positions", self.positions, documents),
+            ("targets", self.targets, documents),
         ):
             if column is not None and len(column) != expected:
                 raise DataError(f"{name} must have {expected} entries, got {len(column)}")
@@ -106,6 +111,12 @@ class RankingDataset:
             bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
             if len(bad):
                 raise DataError(f"{name} must be finite and >= 0, entry {bad[0]} is {values[bad[0]]}")
+        if self.targets is not None and not np.isfinite(self.targets).all():
+            [bad] = np.flatnonzero(~np.isfinite(self.targets))[:1]
+            raise DataError(
+                f"targets must be finite, that of row {bad} (query {self.query_of(bad)}) is "
+                f"{self.targets[bad]}"
+            )
         if self.positions is not None and (self.positions < 1).any():
             bad = np.flatnonzero(self.positions < 1)
             raise DataError(f"positions count from 1, entry {bad[0]} is {self.positions[bad[0]]}")
@@ -157,6 +168,11 @@ class RankingDataset:
             return None
         return self.weights.astype(np.float64)
 
+    @property
+    def lessons(self) -> Float32:
+        """What is learned by an objective of real numbers: the targets, or else the labels."""
+        return self.labels if self.targets is None else self.targets
+
     def name_of(self, feature: int) -> str:
         """The name of a column: its own, or its LETOR number (counting from 1)."""
         return self.feature_names[feature] if self.feature_names is not None else str(feature + 1)
@@ -181,6 +197,7 @@ class RankingDataset:
             document_ids=None if self.document_ids is None else _take(self.document_ids, rows),
             weights=None if self.weights is None else self.weights[chosen if per_query else rows],
             positions=None if self.positions is None else self.positions[rows],
+            targets=None if self.targets is None else self.targets[rows],
             trusted=True,
         )
 
@@ -238,9 +255,9 @@ class RankingDataset:
             )
 
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, labels, lists, features, weights, query ids: names this data in a manifest."""
+        """SHA-256 over shapes, labels, lists, features, weights, targets, query ids: names this data."""
         digest = hashlib.sha256(repr((self.features.shape, self.query_count)).encode())
-        for array in (self.labels, self.offsets, self.features, self.weights):
+        for array in (self.labels, self.offsets, self.features, self.weights, self.targets):
             if array is not None:
                 digest.update(array.reshape(-1).view(np.uint8).data)
         digest.update("\n".join(self.query_ids).encode("utf-8", "surrogateescape"))
@@ -251,8 +268,8 @@ class RankingDataset:
         """The queries of all parts, in order.
 
         Where some parts have weights, the others weigh 1; where some have document ids, the others have "";
-        positions are kept where all parts have them. Raises DataError for parts of different widths, or
-        whose columns are named differently.
+        positions and targets are kept where all parts have them. Raises DataError for parts of different
+        widths, or whose columns are named differently.
         """
         first = parts[0]
         if len(parts) == 1:
@@ -266,6 +283,7 @@ class RankingDataset:
                 )
             part._check_names(names)
         positions = [part.positions for part in parts if part.positions is not None]
+        targets = [part.targets for part in parts if part.targets is not None]
         starts = np.cumsum([0, *(part.document_count for part in parts[:-1])])
         return cls(
             features=np.concatenate([part.features for part in parts]),
@@ -278,6 +296,7 @@ class RankingDataset:
             feature_names=names,
             weights=_joined_weights(parts),
             positions=np.concatenate(positions) if len(positions) == len(parts) else None,
+            targets=np.concatenate(targets) if len(targets) == len(parts) else None,
         )
 
     @classmethod
@@ -292,6 +311,7 @@ class RankingDataset:
         feature_names: Sequence[str] | None = None,
         row_weights: npt.NDArray[Any] | None = None,
         positions: npt.NDArray[Any] | None = None,
+        targets: npt.NDArray[Any] | None = None,
     ) -> RankingDataset:
         """Lists from rows that each name their query.
 
@@ -316,6 +336,7 @@ class RankingDataset:
             document_ids = None if document_ids is None else _take(document_ids, order)
             row_weights = None if row_weights is None else row_weights[order]
             positions = None if positions is None else positions[order]
+            targets = None if targets is None else targets[order]
             starts = np.flatnonzero(np.diff(row_codes, prepend=-1))
         return cls(
             features=features,
@@ -326,6 +347,7 @@ class RankingDataset:
             feature_names=feature_names,
             weights=row_weights,
             positions=positions,
+            targets=targets,
         )
 
     @classmethod
@@ -338,11 +360,14 @@ class RankingDataset:
         document: str | None = None,
         weight: str | None = None,
         position: str | None = None,
+        target: str | None = None,
         features: Sequence[str] | None = None,
         regroup: bool = False,
     ) -> RankingDataset:
         """Lists from a data frame: one row a document; by default every other column is a feature."""
-        named = [column for column in (label, query, document, weight, position) if column is not None]
+        named = [
+            column for column in (label, query, document, weight, position, target) if column is not None
+        ]
         absent = [column for column in named + list(features or ()) if column not in frame.columns]
         if absent:
             raise DataError(
@@ -370,11 +395,12 @@ class RankingDataset:
             feature_names=[str(column) for column in columns],
             row_weights=None if weight is None else _numbers(frame, weight),
             positions=None if position is None else _numbers(frame, position),
+            targets=None if target is None else _numbers(frame, target),
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a document: `qid`, `label`; `document`, `weight` (a query's in each of its rows) and
-        `position` where they are known; then the features by name.
+        """One row a document: `qid`, `label`; `document`, `weight` (a query's in each of its rows),
+        `position` and `target` where they are known; then the features by name.
         """
         import pandas as pd
 
@@ -388,6 +414,8 @@ class RankingDataset:
             columns["weight"] = _by_document(self)
         if self.positions is not None:
             columns["position"] = self.positions
+        if self.targets is not None:
+            columns["target"] = self.targets
         frame = pd.DataFrame(self.features, columns=[self.name_of(i) for i in range(self.feature_count)])
         return pd.concat([pd.DataFrame(columns), frame], axis=1)
 

@@ -1,7 +1,7 @@
 """Parquet in and out, by pandas and pyarrow (extra `parquet`).
 
-One row a document: `qid` and `label`, optionally `document`, `weight` and `position`; every other column
-is a feature.
+One row a document: `qid` and `label`, optionally `document`, `weight`, `position` and `target` (a teacher's
+score); every other column is a feature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SUFFIXES = (".parquet", ".pq")
-_OPTIONAL = ("document", "weight", "position")
+_OPTIONAL = ("document", "weight", "position", "target")
 _IDS = ("qid", "document")
 _NUMBERS = {
     "integer": "whole numbers",

@@ -139,7 +139,7 @@ def loss_named(name: str, parameters: Mapping[str, object] | None = None) -> Los
     return made
 
 
-_FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
+_FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions", "labels")
 
 
 def facts_of(loss: Loss) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class SoftmaxDistillation(Plain):
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False
+    labels: ClassVar[Literal["graded", "real"]] = "real"
 
     temperature: float = 1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ranking.objectives.protocol import Facts
 
@@ -53,6 +53,11 @@ class OfObjective:
     @property
     def needs_positions(self) -> bool:
         return bool(self.objective.needs_positions)
+
+    @property
+    def labels(self) -> Literal["graded", "real"]:
+        labels: Literal["graded", "real"] = self.objective.labels
+        return labels
 
     @property
     def clicks(self) -> Propensities:

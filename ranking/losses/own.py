@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -20,7 +20,8 @@ class OwnLoss(Plain):
     """`loss(scores, labels, where) -> Tensor` of a user's file: one value a list, [...].
 
     `where` is the mask of real documents; what the function makes of the rest must not change its values.
-    Names in the file that say what it is are optional: FORMULA, SOURCE, SHIFT_INVARIANT (default true).
+    Names in the file that say what it is are optional: FORMULA, SOURCE, SHIFT_INVARIANT (default true), and
+    LABELS, "graded" (default) or "real" for one that learns a teacher's scores.
     Raises UsageError where the file has no such function.
     """
 
@@ -68,6 +69,10 @@ class OwnLoss(Plain):
     def shift_invariant(self) -> bool:
         return bool(self.facts.get("SHIFT_INVARIANT", True))
 
+    @property
+    def labels(self) -> Literal["graded", "real"]:  # type: ignore[override]  # told by the file
+        return "real" if self.facts.get("LABELS") == "real" else "graded"
+
     def __call__(
         self,
         scores: Tensor,
@@ -92,4 +97,4 @@ class OwnLoss(Plain):
         return reduced(values, where.sum(-1) > 1, weights, reduction)
 
 
-_FACTS = ("FORMULA", "SOURCE", "SHIFT_INVARIANT")
+_FACTS = ("FORMULA", "SOURCE", "SHIFT_INVARIANT", "LABELS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -60,6 +60,10 @@ class PerturbedLoss:
     @property
     def needs_positions(self) -> bool:
         return self.loss.needs_positions
+
+    @property
+    def labels(self) -> Literal["graded", "real"]:
+        return self.loss.labels
 
     @property
     def clicks(self) -> Any:

@@ -97,6 +97,10 @@ class TorchObjective:
     def stochastic(self) -> bool:
         return self.torch_loss.stochastic
 
+    @property
+    def labels(self) -> Literal["graded", "real"]:
+        return self.torch_loss.labels
+
     def parameters(self) -> dict[str, Any]:
         """The loss's beside its own."""
         return {**self.torch_loss.parameters(), **self._own()}
@@ -118,7 +122,7 @@ class TorchObjective:
         Lists are taken together in batches of like lengths, over this many threads; draws are made one batch
         after the other.
         """
-        batches = list(_batches(dataset, torch.float32))
+        batches = list(_batches(dataset, self.labels, torch.float32))
         rounds = count(first_round)
         # Its threads run one batch each: what a batch gives does not depend on how many there are.
         pool = ThreadPoolExecutor(1 if self.stochastic else threads, "torch", torch.set_num_threads, (1,))
@@ -135,14 +139,14 @@ class TorchObjective:
         """(gradient, hessian), float64 [documents], of `loss` at `scores`, with the draws of round 0."""
         at = check_scores(scores, dataset)
         run = _Run(self, at, 0, np.empty(len(at)), np.empty(len(at)))
-        for number, batch in enumerate(_batches(dataset, torch.float64)):
+        for number, batch in enumerate(_batches(dataset, self.labels, torch.float64)):
             run.fill(batch, number)
         return run.gradient, run.hessian
 
     def loss(self, scores: Any, dataset: RankingDataset, weights_at: Any = None) -> float:
         """The sum over lists, with the draws of round 0; `weights_at` is not needed: nothing is held."""
         at, total = check_scores(scores, dataset), 0.0
-        for number, batch in enumerate(_batches(dataset, torch.float64)):
+        for number, batch in enumerate(_batches(dataset, self.labels, torch.float64)):
             total += float(self.value(batch.padded(at), batch, 0, number))
         return total
 
@@ -192,9 +196,10 @@ class _Run(NamedTuple):
         self.gradient[rows], self.hessian[rows] = found.numpy()[where], bend.numpy()[where]
 
 
-def _batches(dataset: RankingDataset, dtype: torch.dtype) -> Any:
+def _batches(dataset: RankingDataset, labels: str, dtype: torch.dtype) -> Any:
     """Batches of the data set's lists, the shortest first."""
     order, weights = np.argsort(dataset.sizes, kind="stable"), dataset.query_weights
+    learned = dataset.lessons if labels == "real" else dataset.labels
     start = 0
     while start < len(order):
         end = start + 1
@@ -206,7 +211,7 @@ def _batches(dataset: RankingDataset, dtype: torch.dtype) -> Any:
         rows = np.where(where, dataset.offsets[queries][:, None] + np.arange(sizes.max()), 0)
         yield _Batch(
             rows=rows,
-            labels=torch.from_numpy(np.where(where, dataset.labels[rows], 0)).to(dtype),
+            labels=torch.from_numpy(np.where(where, learned[rows], 0)).to(dtype),
             where=torch.from_numpy(where),
             weights=None if weights is None else torch.from_numpy(np.array(weights[queries])).to(dtype),
         )

@@ -231,12 +231,13 @@ def _lists(data: RankingDataset, inputs: Inputs, loss: Any, device: torch.device
         scaled[start : start + _CHUNK] = inputs(data.features[start : start + _CHUNK])
     weights = data.query_weights
     more: dict[str, Tensor] = {}
+    labels = data.lessons if loss.labels == "real" else data.labels
     if loss.needs_positions:
         winners = np.asarray(loss.clicks.winner_weights(data), np.float32)
         more["winners"] = torch.from_numpy(winners).to(device)
     return Lists(
         rows=torch.from_numpy(scaled).to(device),
-        labels=torch.from_numpy(np.array(data.labels, np.float32)).to(device),
+        labels=torch.from_numpy(np.array(labels, np.float32)).to(device),
         weights=None if weights is None else torch.from_numpy(np.asarray(weights, np.float32)).to(device),
         more=more,
         offsets=data.offsets,

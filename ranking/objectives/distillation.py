@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MarginMSE(Plain):
-    """Differences of scores towards those of the labels, n the list's documents.
+    """Differences of scores towards those of a teacher's scores t, n the list's documents.
 
-    Which is sum_i (d_i − mean d)² with d = s − y: no pair is ever looked at. Labels are a teacher's scores
-    (made non-negative by a constant a list, which changes nothing), or grades whose differences mean
-    something.
+    Which is sum_i (d_i − mean d)² with d = s − t: no pair is ever looked at. t are the data set's targets, or
+    its labels where it has none: grades whose differences mean something.
 
     gradient   2 w_i (d_i − m),   m the weighted mean of d over the list
     hessian    2 w_i (1 − w_i / W), exact; W the list's sum of weights
@@ -31,11 +30,12 @@ class MarginMSE(Plain):
     name: ClassVar[str] = "margin_mse"
     family: ClassVar[str] = "listwise"
     hessian: ClassVar[Literal["exact", "surrogate"]] = "exact"
-    formula: ClassVar[str] = "(1 / n) sum over pairs of ((s_i − s_j) − (y_i − y_j))²"
+    formula: ClassVar[str] = "(1 / n) sum over pairs of ((s_i − s_j) − (t_i − t_j))²"
     source: ClassVar[str] = "Hofstätter et al. 2020 (Margin-MSE), over all pairs of a list"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False
+    labels: ClassVar[Literal["graded", "real"]] = "real"
 
     hessian_scale: float = 1.0
 
@@ -49,7 +49,7 @@ class MarginMSE(Plain):
         share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
         twice = 2.0 * weights
         hessian = twice * (1.0 - share) * self.hessian_scale
-        starts, sizes, targets = dataset.offsets[:-1], dataset.sizes, dataset.labels.astype(np.float64)
+        starts, sizes, targets = dataset.offsets[:-1], dataset.sizes, dataset.lessons.astype(np.float64)
 
         def gradients(scores: Any) -> tuple[Float64, Float64]:
             apart = check_scores(scores, dataset) - targets
@@ -69,5 +69,5 @@ class MarginMSE(Plain):
         """The sum over lists; `weights_at` is not needed, since no weight knows ranks."""
         # gradient / 2 is w (d − m), and sum w (d − m)² is that times d, since sum w (d − m) m = 0.
         gradient, _ = self.gradients(scores, dataset)
-        apart = check_scores(scores, dataset) - dataset.labels
+        apart = check_scores(scores, dataset) - dataset.lessons.astype(np.float64)
         return float(gradient @ apart) / 2.0

@@ -22,7 +22,7 @@ from ranking.data.arrays import Float64
 from ranking.data.dataset import RankingDataset
 from ranking.errors import RankwrightError
 from ranking.metrics import Metric
-from ranking.objectives.protocol import Objective
+from ranking.objectives.protocol import FACTS, Objective
 
 _GRID = 0.37
 """Tied scores are multiples of this: no gap of two, and no score, is a usual margin, where a hinge bends."""
@@ -97,10 +97,9 @@ def examine(objective: Objective, name: str | None = None) -> Certificate:
     A check that the objective's own code breaks out of counts as failed, with the error as its detail.
     """
     examined = _with_positions(objective)
-    facts = ("family", "hessian", "formula", "source", "shift_invariant", "stochastic", "needs_positions")
     return Certificate(
         objective=name or objective.name,
-        facts={fact: getattr(objective, fact) for fact in facts},
+        facts={fact: getattr(objective, fact) for fact in FACTS},
         findings={title: _tried(check, examined) for title, check in CHECKS.items()},
         speed=_speed(examined),
     )

@@ -230,7 +230,7 @@ class DistanceWeight(PairWeight):
     @property
     def formula(self) -> str:
         by_distance = "|G_i − G_j| |D(|r_i − r_j|) − D(|r_i − r_j| + 1)| / maxDCG"
-        return by_distance if self.mu is None else f"(mu {by_distance} + |ΔNDCG_ij|)"
+        return by_distance if self.mu is None else f"(mu · {by_distance} + |ΔNDCG_ij|)"
 
     def factors(self) -> tuple[float, float]:
         """(of the difference of discounts, of the step by distance)."""

@@ -80,6 +80,7 @@ class Pairwise:
     family: ClassVar[str] = "pairwise"
     shift_invariant: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
+    labels: ClassVar[Literal["graded", "real"]] = "graded"
 
     pair_loss: PairLoss = field(default_factory=LogisticPair)
     weight: PairWeight = field(default_factory=UniformWeight)
@@ -124,8 +125,10 @@ class Pairwise:
     @property
     def formula(self) -> str:
         """The parts' in one line."""
-        parts = [self.weight.formula, self.clicks.formula if self.clicks else "", self.pair_loss.formula]
-        return f"sum over y_i > y_j of {' '.join(filter(None, parts))}"
+        weight = self.weight.formula
+        if self.clicks:
+            weight = f"{weight or 1} {self.clicks.formula}"
+        return f"sum over y_i > y_j of {weight}{' · ' if weight else ''}{self.pair_loss.formula}"
 
     @property
     def source(self) -> str:

@@ -25,6 +25,8 @@ class Facts(Protocol):
     shift_invariant  does a constant added to a list's scores change nothing?
     stochastic       are there draws?
     needs_positions  does the data need the positions at which documents were shown?
+    labels           what it learns from: "graded", labels >= 0; "real", a data set's targets (a teacher's
+                     scores), or its labels where it has none
     """
 
     @property
@@ -41,12 +43,20 @@ class Facts(Protocol):
     def stochastic(self) -> bool: ...
     @property
     def needs_positions(self) -> bool: ...
+    @property
+    def labels(self) -> Literal["graded", "real"]: ...
 
     def parameters(self) -> dict[str, Any]:
         """All parameters by name; of one made of parts, theirs beside its own."""
 
     def documentation(self) -> str:
         """What it computes, for reading."""
+
+
+FACTS = (
+    "family", "hessian", "formula", "source", "shift_invariant", "stochastic", "needs_positions", "labels",
+)  # fmt: skip
+"""What certificates and lists say of an objective."""
 
 
 class Objective(Facts, Protocol):
@@ -75,7 +85,9 @@ class Objective(Facts, Protocol):
 
 
 class Plain:
-    """An objective or a loss that has no parts: its parameters are its fields."""
+    """An objective or a loss that has no parts: its parameters are its fields; most learn from grades."""
+
+    labels: ClassVar[Literal["graded", "real"]] = "graded"
 
     if TYPE_CHECKING:
 

@@ -77,7 +77,7 @@ def objective_named(name: str, parameters: Mapping[str, object] | None = None) -
     >>> objective_named("lambdarank", {"truncation": 10}).truncation
     10
     >>> objective_named("hinge", {"metric": "ndcg", "margin": 2.0}).formula
-    'sum over y_i > y_j of |ΔNDCG_ij| max(0, margin − (s_i − s_j))'
+    'sum over y_i > y_j of |ΔNDCG_ij| · max(0, margin − (s_i − s_j))'
     >>> objective_named("gumbel:ranknet", {"strength": 0.5}).strength
     0.5
     """

@@ -72,6 +72,10 @@ class Gumbel:
     def needs_positions(self) -> bool:
         return bool(self.objective.needs_positions)
 
+    @property
+    def labels(self) -> Literal["graded", "real"]:
+        return self.objective.labels
+
     def noise(self, count: int, number: int) -> Float64:
         """The noise of round `number`, float64 [draws, count]."""
         return self.strength * np.random.default_rng([self.noise_seed, number]).gumbel(

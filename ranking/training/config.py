@@ -233,6 +233,14 @@ class TrainConfig:
 
         return has_twin(self.objective)
 
+    @property
+    def learns_real_numbers(self) -> bool:
+        """Does its objective learn a data set's targets, a teacher's scores, rather than grades?"""
+        if self.builtin is not None:
+            return False
+        learner = self.loss() if self.backend == NEURAL else self.training_objective
+        return learner.labels == "real"
+
     @cached_property
     def training_objective(self) -> Objective:
         """What trees are trained on, made once: by the backend's parameters, the run's gain and discount, and

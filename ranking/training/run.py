@@ -117,7 +117,7 @@ def train(
     identity = _identity(config, data, valid)
     taught = data
     if teacher is not None:
-        taught = replace(data, labels=lessons(teacher, data), trusted=True)
+        taught = taught_by(teacher, data, config)
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     run = _Run(
@@ -208,11 +208,14 @@ def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None)
     return trainer_of(config).fit(Task(config, data, valid, watch))
 
 
-def lessons(teacher: Ranker, data: RankingDataset) -> Float32:
-    """What a student learns for labels: the teacher's scores, each list's from 0; float32 [documents]."""
-    scores = score_dataset(teacher, data).astype(np.float64)
-    least = np.repeat(np.minimum.reduceat(scores, data.offsets[:-1]), data.sizes)
-    return np.asarray(scores - least, np.float32)
+def taught_by(teacher: Ranker, data: RankingDataset, config: TrainConfig) -> RankingDataset:
+    """The lists with the teacher's scores as targets; for an objective of grades as labels, from 0 a list."""
+    scores = score_dataset(teacher, data)
+    if config.learns_real_numbers:
+        return replace(data, targets=scores)
+    exact = scores.astype(np.float64)
+    least = np.repeat(np.minimum.reduceat(exact, data.offsets[:-1]), data.sizes)
+    return replace(data, labels=np.asarray(exact - least, np.float32), trusted=True)
 
 
 def _split(

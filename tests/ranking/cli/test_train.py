@@ -230,6 +230,44 @@ def test_a_loss_that_torch_alone_has_is_offered(cli: Cli, tmp_path: Path, judged
     assert "did you mean 'approx_ndcg'" in ran.err
 
 
+@pytest.mark.parametrize("objective", [None, "torch:kl", "neural"])
+def test_a_teachers_scores_from_a_file_are_learned(
+    cli: Cli, tmp_path: Path, judged: Path, objective: str | None
+) -> None:
+    """Another teacher makes another student; grades still stop the training, and are measured."""
+    count, models = read_letor(judged).document_count, []
+    few = ["--rounds", 3, "--early-stopping", 0, "--threads", 1]
+    few += ["--backend", "neural"] if objective == "neural" else []
+    few += ["--objective", objective] if objective == "torch:kl" else []
+    for seed in (1, 2):
+        file = tmp_path / f"t{seed}.txt"
+        np.savetxt(file, np.random.default_rng(seed).normal(size=count))
+        ran = cli("train", judged, "--targets", file, "--out", tmp_path / f"m{seed}", *few, "--json")
+        assert ran.code == 0, ran.err
+        assert ran.json["objective"] == ("torch:kl" if objective == "torch:kl" else "margin_mse")
+        assert ran.json["metrics"]["valid"]["ndcg@10"] > 0
+        models.append(load_ranker(tmp_path / f"m{seed}", probe=False).score(lists().features))
+    assert (models[0] != models[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "code"),
+    [
+        (["--objective", "lambdarank"], "objective lambdarank learns from grades", 2),
+        (["--objective", "builtin"], "objective builtin learns from grades", 2),
+        (["--teacher", "m"], "give one of them", 2),
+        (["--regroup"], "sort the files instead", 2),
+        ([], "t.txt:2: 1 numbers for", 4),
+    ],
+)
+def test_targets_that_would_not_be_learned_are_refused(
+    cli: Cli, tmp_path: Path, judged: Path, more: list[str], message: str, code: int
+) -> None:
+    (tmp_path / "t.txt").write_text("0.5\n")
+    ran = cli("train", judged, "--targets", tmp_path / "t.txt", "--out", tmp_path / "m", *more)
+    assert (ran.code, message in ran.err) == (code, True), ran.err
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_clicks_with_positions_train_from_parquet(cli: Cli, tmp_path: Path, backend: str) -> None:
     """Other positions give another ranker. LETOR text, which has none, says what to do."""

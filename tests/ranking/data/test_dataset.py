@@ -61,6 +61,8 @@ def with_value(row: int, column: int, value: float) -> Any:
         ({"document_ids": ["d"]}, "document_ids must have 6 entries, got 1"),
         ({"feature_names": ["x"]}, "feature_names must have 2 entries, got 1"),
         ({"positions": [1]}, "positions must have 6 entries, got 1"),
+        ({"targets": [0.5]}, "targets must have 6 entries, got 1"),
+        ({"targets": [0, -1, 2, 0, np.inf, 0]}, r"targets must be finite, that of row 4 \(query c\) is inf"),
         ({"positions": [1, 2, 1, 0, 2, 3]}, "positions count from 1, entry 3 is 0"),
         ({"weights": np.ones(4)}, r"weights must be one per query \(3\) or one per document \(6\)"),
         ({"weights": [1, np.inf, 1]}, "weights must be finite and >= 0, entry 1 is inf"),
@@ -143,6 +145,7 @@ def test_chosen_queries_keep_all_their_columns_in_the_order_asked_for() -> None:
     data = lists(
         document_ids=list("uvwxyz"),
         positions=[1, 2, 1, 3, 2, 1],
+        targets=[-1, 0.5, 2, 3, -4, 5],
         weights=[1, 2, 3, 4, 5, 6],
         feature_names=["bm25", "age"],
     )
@@ -154,6 +157,8 @@ def test_chosen_queries_keep_all_their_columns_in_the_order_asked_for() -> None:
     assert part.document_ids == list("xyzuv")
     assert part.positions is not None
     assert part.positions.tolist() == [3, 2, 1, 1, 2]
+    assert part.targets is not None
+    assert part.targets.tolist() == [3, -4, 5, -1, 0.5]
     assert part.weights is not None
     assert part.weights.tolist() == [4, 5, 6, 1, 2]
     assert part.feature_names == ["bm25", "age"]
@@ -301,6 +306,16 @@ def test_positions_are_joined_only_where_all_parts_have_them() -> None:
     assert joined.positions.tolist() == [1, 2, 1, 1, 2, 3] * 2
 
 
+def test_targets_are_joined_only_where_all_parts_have_them() -> None:
+    """And are what is learned in place of labels; data with others has another fingerprint."""
+    taught = lists(targets=[-1, 0.5, 2, 3, -4, 5])
+    assert RankingDataset.concatenate([taught, renamed(lists())]).targets is None
+    joined = RankingDataset.concatenate([taught, renamed(taught)])
+    assert joined.lessons.tolist() == [-1, 0.5, 2, 3, -4, 5] * 2
+    assert lists().lessons.tolist() == lists().labels.tolist()
+    assert taught.fingerprint() != lists().fingerprint()
+
+
 def test_one_part_is_joined_as_it_is() -> None:
     data = lists()
     assert RankingDataset.concatenate([data]) is data
@@ -398,9 +413,10 @@ def test_a_frame_and_back_is_the_same_data() -> None:
         features=np.where(data.features > 1, np.nan, data.features),
         positions=np.concatenate([np.arange(1, size + 1) for size in data.sizes]),
         weights=np.arange(data.document_count, dtype=np.float32),
+        targets=-0.5 * np.arange(data.document_count, dtype=np.float32),
     )
     back = RankingDataset.from_pandas(
-        data.to_pandas(), document="document", weight="weight", position="position"
+        data.to_pandas(), document="document", weight="weight", position="position", target="target"
     )
     assert back.fingerprint() == data.fingerprint()
     assert back.document_ids == data.document_ids

@@ -165,6 +165,23 @@ def test_long_lists_have_no_limit() -> None:
     assert (hessian >= 0).all()
 
 
+@pytest.mark.parametrize("name", ["margin_mse", "gumbel:margin_mse"])
+def test_a_teachers_scores_are_learned_where_there_are_any(name: str) -> None:
+    """Of any sign; a constant a list changes nothing; labels where there are none."""
+    graded = random_lists(queries=5, seed=3)
+    scores = np.random.default_rng(0).normal(size=graded.document_count)
+    teacher = np.random.default_rng(1).normal(size=graded.document_count).astype(np.float32)
+    objective = objective_named(name)
+    assert objective.labels == "real"
+    taught, _ = objective.gradients(scores, replace(graded, targets=teacher))
+    moved, _ = objective.gradients(scores, replace(graded, targets=teacher - 3))
+    assert moved == pytest.approx(taught, abs=1e-5)
+    as_labels, _ = objective.gradients(scores, replace(graded, labels=teacher - teacher.min()))
+    assert taught == pytest.approx(as_labels, abs=1e-5)
+    assert (taught != objective.gradients(scores, graded)[0]).any()
+    assert objective_named("ranknet").labels == "graded"
+
+
 def test_focal_gradient_has_the_right_sign_for_both_classes() -> None:
     """(2y − 1) alpha_t (1 − p_t)^gamma (gamma p_t log p_t + p_t − 1), by hand at z = 0.4."""
     z, p = 0.4, 1 / (1 + np.exp(-0.4))
@@ -329,7 +346,7 @@ def test_the_old_names_are_products() -> None:
     )
     assert hinge.name == "hinge × metric"
     assert hinge.hessian == "surrogate"
-    assert hinge.formula == "sum over y_i > y_j of |ΔMAP_ij| max(0, margin − (s_i − s_j))"
+    assert hinge.formula == "sum over y_i > y_j of |ΔMAP_ij| · max(0, margin − (s_i − s_j))"
     assert UnbiasedLambdaRank().needs_positions
 
 
