@@ -6,19 +6,19 @@ detached: they are held constant in the gradient, as LambdaRank has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from ranking.errors import UsageError
 from ranking.losses.facts import OfObjective
+from ranking.losses.pair_losses import PAIRS
+from ranking.losses.places import group_factors
 from ranking.losses.reduction import Reduction, everywhere, reduced
 from ranking.losses.weights import inverse_of, is_separable, knows_no_ranks, swap_weights, worth_of
-from ranking.objectives import HingePair, Pairwise, SquaredHingePair
+from ranking.objectives import Pairwise
 from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
 
 
@@ -98,31 +98,6 @@ def _file_of(part: Any) -> str | None:
     return str(part.file) if part.name == "own" else None
 
 
-class Pair(NamedTuple):
-    """A pair loss of the gap d in torch, by the parameters of its part of the objective."""
-
-    loss: Callable[[Any, Tensor], Tensor]
-    force: Callable[[Any, Tensor], Tensor]
-    """−d loss / d gap, which is what the lambda normalisation sums"""
-
-
-def _short(pair: HingePair | SquaredHingePair, gap: Tensor) -> Tensor:
-    return (pair.margin - gap).clamp(min=0)
-
-
-PAIRS: dict[str, Pair] = {
-    "logistic": Pair(
-        loss=lambda pair, gap: softplus(-pair.sigma * gap),
-        force=lambda pair, gap: pair.sigma * torch.sigmoid(-pair.sigma * gap),
-    ),
-    "hinge": Pair(loss=_short, force=lambda pair, gap: (_short(pair, gap) > 0).to(gap)),
-    "squared_hinge": Pair(
-        loss=lambda pair, gap: _short(pair, gap) ** 2, force=lambda pair, gap: 2 * _short(pair, gap)
-    ),
-}
-"""Each pair loss of `ranking.objectives.PAIR_LOSSES` by its name."""
-
-
 def lambda_scale(objective: Pairwise, gap: Tensor, weight: Tensor, halves: Tensor) -> Tensor:
     """log2(1 + S) / S of each list with S = sum of 2 |lambda|, or 1."""
     if not objective.lambda_normalization:
@@ -169,50 +144,7 @@ def rank_factor(objective: Pairwise, scores: Tensor, where: Tensor) -> Tensor:
         equal = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device).expand_as(equal)
     above = (higher & where[..., None, :]).sum(-1)
     size = (equal & where[..., None, :]).sum(-1).clamp(min=1)
-    places = _Places.of(objective, scores)
-    cut = above + size if objective.truncation is None else (above + size).clamp(max=objective.truncation)
-    cut = torch.maximum(cut, above)
-    mean = (places.upto[above + size] - places.upto[above]) / size
-    mean_top = (places.upto[cut] - places.upto[above]) / size
-    tau = (cut - above).to(scores) / size
-    uniform = knows_no_ranks(objective.weight)
-    if not uniform:
-        across = mean_top[..., :, None] - tau[..., :, None] * mean[..., None, :]
-    else:
-        across = tau[..., :, None].expand_as(equal)
-    pairs = (size * (size - 1)).clamp(min=1).to(scores)
-    inside = 2 * places.gaps(above, cut, above + size, uniform=uniform) / pairs
+    top, tau, mean, inside = group_factors(objective, above, size, scores)
+    across = top[..., :, None] - tau[..., :, None] * mean[..., None, :]
     upper = above[..., :, None] < above[..., None, :]
     return torch.where(equal, inside[..., :, None], torch.where(upper, across, across.transpose(-1, -2)))
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Sums over places p < r, as tables by r: of D_p, of p D_p, and of sum_{q <= p} D_q."""
-
-    upto: Tensor
-    weighted: Tensor = field(repr=False)
-    twice: Tensor = field(repr=False)
-
-    @classmethod
-    def of(cls, objective: Pairwise, scores: Tensor) -> _Places:
-        discount = _discounts(objective, scores)
-        start = discount.new_zeros(1)
-        upto = torch.cat([start, discount.cumsum(0)])
-        weighted = torch.cat([start, (torch.arange(len(discount)).to(discount) * discount).cumsum(0)])
-        return cls(upto, weighted, torch.cat([start, upto[1:].cumsum(0)]))
-
-    def gaps(self, start: Tensor, cut: Tensor, end: Tensor, *, uniform: bool) -> Tensor:
-        """Sum over pairs of places p < q in [start, end) with p < cut of (D_p − D_q), or of 1."""
-        if uniform:
-            outside = end - cut
-            size = end - start
-            return (size * (size - 1) - outside * (outside - 1)).to(self.upto) / 2
-        own = (end - 1) * (self.upto[cut] - self.upto[start]) - (self.weighted[cut] - self.weighted[start])
-        below = (cut - start) * self.upto[end] - (self.twice[cut] - self.twice[start])
-        return own - below
-
-
-def _discounts(objective: Pairwise, like: Tensor) -> Tensor:
-    """The discount by 0-based place of a list as long as `like`'s."""
-    return torch.from_numpy(objective.weight.discounts(like.shape[-1], objective.truncation)).to(like)
