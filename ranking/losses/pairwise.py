@@ -1,7 +1,8 @@
 """Pairwise losses on padded lists: a pair loss times a pair weight.
 
-This is the readable definition of what `ranking.objectives.kernel` computes fast. Pair weights are
-detached: they are held constant in the gradient, as LambdaRank has it.
+This is the readable definition of what `ranking.objectives.kernel` computes fast, and
+`ranking.losses.truncated` in torch. Pair weights are detached: they are held constant in the gradient, as
+LambdaRank has it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ranking.losses.facts import OfObjective
 from ranking.losses.pair_losses import PAIRS
 from ranking.losses.places import group_factors
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.losses.truncated import Values, fast_values
 from ranking.losses.weights import inverse_of, is_separable, knows_no_ranks, swap_weights, worth_of
 from ranking.objectives import Pairwise
 from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
@@ -48,15 +50,39 @@ class PairwiseLoss(OfObjective):
         winners: Tensor | None = None,
         reduction: Reduction = "sum",
         weights_at: Tensor | None = None,
+        readable: bool = False,
     ) -> Tensor:
         """The sum over a list's pairs of pair weight times pair loss, reduced over lists; differentiable.
 
         `winners` [..., list] multiplies the pairs in which a document is the better one: one over the
         propensity of its position, for clicks. `weights_at` are the scores at which pair weights are
         taken, by default these: with them held, the gradient is the value's derivative.
+        `readable` asks for the definition below, also where there is the fast form of
+        `ranking.losses.truncated`; the two agree in value and in all derivatives.
         """
         where = everywhere(scores, where)
         labels = torch.where(where, labels, torch.zeros_like(labels))
+
+        def definition(at: Tensor) -> Tensor:
+            return self._values(at, labels, where, winners, weights_at).values
+
+        fast = None
+        if not readable:
+            fast = fast_values(self.objective, scores, labels, where, winners, weights_at, definition)
+        values, learns = fast or self._values(scores, labels, where, winners, weights_at)
+        if weights is not None:
+            values = values * weights.detach().to(values)
+        return reduced(values, learns, weights, reduction)
+
+    def _values(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        where: Tensor,
+        winners: Tensor | None,
+        weights_at: Tensor | None,
+    ) -> Values:
+        """The readable definition, on [..., list, list]; labels are 0 at padding."""
         gap = scores[..., :, None] - scores[..., None, :]
         at = scores if weights_at is None else weights_at
         real = where[..., :, None] & where[..., None, :]
@@ -68,13 +94,9 @@ class PairwiseLoss(OfObjective):
             if winners is not None:
                 weight = weight * torch.where(where, winners, 0.0)[..., :, None]
             halves = self._halves(real & (labels[..., :, None] == labels[..., None, :]), every)
-            scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)[
-                ..., None, None
-            ]
-            if weights is not None:
-                scale = scale * weights.to(scale)[..., None, None]
+            scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)
             learns = ((weight > 0) | (halves > 0)).flatten(-2).any(-1)
-            weight, halves = weight * scale, halves * scale
+            weight, halves = weight * scale[..., None, None], halves * scale[..., None, None]
         # Padding may hold anything, infinities too: it is taken out before the formula, not after.
         used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
         pair = PAIRS[self.objective.pair_loss.name]
@@ -82,7 +104,7 @@ class PairwiseLoss(OfObjective):
         if self.objective.weight.rule(None).ties_as_half:
             both = pair.loss(self.objective.pair_loss, used) + pair.loss(self.objective.pair_loss, -used)
             value = value + (both / 2 * halves).sum((-2, -1))
-        return reduced(value, learns, weights, reduction)
+        return Values(value, learns)
 
     def _halves(self, tied: Tensor, weight: Tensor) -> Tensor:
         """The weight of pairs of equal labels: half of it where they aim at one half, else 0."""
