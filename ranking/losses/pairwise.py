@@ -92,7 +92,7 @@ class PairwiseLoss(OfObjective):
             every = pair_weights(self.objective, at, labels, worth, where)
             weight = torch.where(pairs, every, 0.0)
             if winners is not None:
-                weight = weight * torch.where(where, winners, 0.0)[..., :, None]
+                weight = weight * torch.where(where, winners, 0.0).to(weight)[..., :, None]
             halves = self._halves(real & (labels[..., :, None] == labels[..., None, :]), every)
             scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)
             learns = ((weight > 0) | (halves > 0)).flatten(-2).any(-1)

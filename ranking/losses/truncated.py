@@ -30,7 +30,7 @@ from ranking.losses.weights import inverse_of, is_separable, knows_no_ranks, ran
 from ranking.objectives import DistanceWeight, Pairwise
 from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
 
-_BLOCK = {"cpu": 1 << 17}
+_BLOCK = {"cpu": 1 << 16}
 _ACCELERATOR_BLOCK = 1 << 24
 """Pairs of a block: what stays in a processor's caches, and what fills an accelerator."""
 
