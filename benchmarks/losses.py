@@ -3,12 +3,12 @@
     python -m benchmarks.losses [--repeats 15] [--threads 1] [--parts time,memory,growth]
 
 64 lists of 200 documents, labels 0 … 4, float32. The sides take turns in one process; a ratio is of
-neighbours in time, the median over the repeats with the least and the greatest. Beside the fast form stands the readable
-definition (`readable=True`), and allRank's functions of the same names where it can be imported (its
-models/losses alone; what its data loader asks for need not be there). Ties are "file" ones, as allRank has
-them, and scores do not tie; in the sides with tied scores they are "average" ones, and most do. allRank's
-truncation means pairs with both documents inside; its logarithms are binary; its `rankNet` is a mean over
-pairs, and its weights are differentiated, where ours are held.
+neighbours in time, the median over the repeats with the least and the greatest. Beside the fast form
+stands the readable definition (`readable=True`), and allRank's functions of the same names where it can
+be imported (its two files alone; what the rest of it asks for need not be there). Ties are "file" ones,
+as allRank has them, and scores do not tie; in the sides with tied scores they are "average" ones, and most
+do. allRank's truncation means pairs with both documents inside; its logarithms are binary; its `rankNet` is
+a mean over pairs, and its weights are differentiated, where ours are held. Ours have no normalisations here.
 
 memory   the largest sum of live allocations of a forward and a backward, above what was there before, by
          torch.profiler's allocation events (`profile_memory`)
@@ -22,6 +22,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -47,15 +50,18 @@ Side = Callable[[Tensor, Tensor], Tensor]
 
 def theirs() -> dict[str, Side]:
     """allRank's functions by the name of the case; empty, with a word why, where it is not there."""
-    # Its losses ask the data loader for one number, and that opens torchvision and cloud storage.
-    loader = ModuleType("allrank.data.dataset_loading")
-    loader.PADDED_Y_VALUE = -1  # type: ignore[attr-defined]
-    sys.modules.setdefault("allrank.data.dataset_loading", loader)
-    try:
-        from allrank.models.losses import lambdaLoss, rankNet
-    except ImportError as missing:
-        print(f"skipped: allRank ({missing})")
+    found = find_spec("allrank")
+    if found is None or not found.submodule_search_locations:
+        print("skipped: allRank, which is not installed")
         return {}
+    # The two files ask for two numbers, from modules that open torchvision and cloud storage.
+    loader, losses = ModuleType("allrank.data.dataset_loading"), ModuleType("allrank.models.losses")
+    loader.PADDED_Y_VALUE = -1  # type: ignore[attr-defined]
+    losses.DEFAULT_EPS = 1e-10  # type: ignore[attr-defined]
+    losses.__path__ = [str(Path(found.submodule_search_locations[0]) / "models" / "losses")]
+    sys.modules.update({module.__name__: module for module in (loader, losses)})
+    lambdaLoss = import_module("allrank.models.losses.lambdaLoss").lambdaLoss  # noqa: N806
+    rankNet = import_module("allrank.models.losses.rankNet").rankNet  # noqa: N806
     swap = "lambdaRank_scheme"
     return {
         "ranknet": rankNet,
