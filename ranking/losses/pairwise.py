@@ -1,24 +1,26 @@
 """Pairwise losses on padded lists: a pair loss times a pair weight.
 
-This is the readable definition of what `ranking.objectives.kernel` computes fast. Pair weights are
-detached: they are held constant in the gradient, as LambdaRank has it.
+This is the readable definition of what `ranking.objectives.kernel` computes fast, and
+`ranking.losses.truncated` in torch. Pair weights are detached: they are held constant in the gradient, as
+LambdaRank has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from ranking.errors import UsageError
 from ranking.losses.facts import OfObjective
+from ranking.losses.pair_losses import PAIRS
+from ranking.losses.places import group_factors
 from ranking.losses.reduction import Reduction, everywhere, reduced
+from ranking.losses.truncated import Values, fast_values
 from ranking.losses.weights import inverse_of, is_separable, knows_no_ranks, swap_weights, worth_of
-from ranking.objectives import HingePair, Pairwise, SquaredHingePair
+from ranking.objectives import Pairwise
 from ranking.objectives.kernel.layout import SCORE_GAP_FLOOR
 
 
@@ -48,15 +50,39 @@ class PairwiseLoss(OfObjective):
         winners: Tensor | None = None,
         reduction: Reduction = "sum",
         weights_at: Tensor | None = None,
+        readable: bool = False,
     ) -> Tensor:
         """The sum over a list's pairs of pair weight times pair loss, reduced over lists; differentiable.
 
         `winners` [..., list] multiplies the pairs in which a document is the better one: one over the
         propensity of its position, for clicks. `weights_at` are the scores at which pair weights are
         taken, by default these: with them held, the gradient is the value's derivative.
+        `readable` asks for the definition below, also where there is the fast form of
+        `ranking.losses.truncated`; the two agree in value and in all derivatives.
         """
         where = everywhere(scores, where)
         labels = torch.where(where, labels, torch.zeros_like(labels))
+
+        def definition(at: Tensor) -> Tensor:
+            return self._values(at, labels, where, winners, weights_at).values
+
+        fast = None
+        if not readable:
+            fast = fast_values(self.objective, scores, labels, where, winners, weights_at, definition)
+        values, learns = fast or self._values(scores, labels, where, winners, weights_at)
+        if weights is not None:
+            values = values * weights.detach().to(values)
+        return reduced(values, learns, weights, reduction)
+
+    def _values(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        where: Tensor,
+        winners: Tensor | None,
+        weights_at: Tensor | None,
+    ) -> Values:
+        """The readable definition, on [..., list, list]; labels are 0 at padding."""
         gap = scores[..., :, None] - scores[..., None, :]
         at = scores if weights_at is None else weights_at
         real = where[..., :, None] & where[..., None, :]
@@ -66,15 +92,11 @@ class PairwiseLoss(OfObjective):
             every = pair_weights(self.objective, at, labels, worth, where)
             weight = torch.where(pairs, every, 0.0)
             if winners is not None:
-                weight = weight * torch.where(where, winners, 0.0)[..., :, None]
+                weight = weight * torch.where(where, winners, 0.0).to(weight)[..., :, None]
             halves = self._halves(real & (labels[..., :, None] == labels[..., None, :]), every)
-            scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)[
-                ..., None, None
-            ]
-            if weights is not None:
-                scale = scale * weights.to(scale)[..., None, None]
+            scale = lambda_scale(self.objective, at[..., :, None] - at[..., None, :], weight, halves)
             learns = ((weight > 0) | (halves > 0)).flatten(-2).any(-1)
-            weight, halves = weight * scale, halves * scale
+            weight, halves = weight * scale[..., None, None], halves * scale[..., None, None]
         # Padding may hold anything, infinities too: it is taken out before the formula, not after.
         used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
         pair = PAIRS[self.objective.pair_loss.name]
@@ -82,7 +104,7 @@ class PairwiseLoss(OfObjective):
         if self.objective.weight.rule(None).ties_as_half:
             both = pair.loss(self.objective.pair_loss, used) + pair.loss(self.objective.pair_loss, -used)
             value = value + (both / 2 * halves).sum((-2, -1))
-        return reduced(value, learns, weights, reduction)
+        return Values(value, learns)
 
     def _halves(self, tied: Tensor, weight: Tensor) -> Tensor:
         """The weight of pairs of equal labels: half of it where they aim at one half, else 0."""
@@ -96,31 +118,6 @@ class PairwiseLoss(OfObjective):
 def _file_of(part: Any) -> str | None:
     """The user's file that a part of the objective comes from, if it is theirs."""
     return str(part.file) if part.name == "own" else None
-
-
-class Pair(NamedTuple):
-    """A pair loss of the gap d in torch, by the parameters of its part of the objective."""
-
-    loss: Callable[[Any, Tensor], Tensor]
-    force: Callable[[Any, Tensor], Tensor]
-    """−d loss / d gap, which is what the lambda normalisation sums"""
-
-
-def _short(pair: HingePair | SquaredHingePair, gap: Tensor) -> Tensor:
-    return (pair.margin - gap).clamp(min=0)
-
-
-PAIRS: dict[str, Pair] = {
-    "logistic": Pair(
-        loss=lambda pair, gap: softplus(-pair.sigma * gap),
-        force=lambda pair, gap: pair.sigma * torch.sigmoid(-pair.sigma * gap),
-    ),
-    "hinge": Pair(loss=_short, force=lambda pair, gap: (_short(pair, gap) > 0).to(gap)),
-    "squared_hinge": Pair(
-        loss=lambda pair, gap: _short(pair, gap) ** 2, force=lambda pair, gap: 2 * _short(pair, gap)
-    ),
-}
-"""Each pair loss of `ranking.objectives.PAIR_LOSSES` by its name."""
 
 
 def lambda_scale(objective: Pairwise, gap: Tensor, weight: Tensor, halves: Tensor) -> Tensor:
@@ -169,50 +166,7 @@ def rank_factor(objective: Pairwise, scores: Tensor, where: Tensor) -> Tensor:
         equal = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device).expand_as(equal)
     above = (higher & where[..., None, :]).sum(-1)
     size = (equal & where[..., None, :]).sum(-1).clamp(min=1)
-    places = _Places.of(objective, scores)
-    cut = above + size if objective.truncation is None else (above + size).clamp(max=objective.truncation)
-    cut = torch.maximum(cut, above)
-    mean = (places.upto[above + size] - places.upto[above]) / size
-    mean_top = (places.upto[cut] - places.upto[above]) / size
-    tau = (cut - above).to(scores) / size
-    uniform = knows_no_ranks(objective.weight)
-    if not uniform:
-        across = mean_top[..., :, None] - tau[..., :, None] * mean[..., None, :]
-    else:
-        across = tau[..., :, None].expand_as(equal)
-    pairs = (size * (size - 1)).clamp(min=1).to(scores)
-    inside = 2 * places.gaps(above, cut, above + size, uniform=uniform) / pairs
+    top, tau, mean, inside = group_factors(objective, above, size, scores)
+    across = top[..., :, None] - tau[..., :, None] * mean[..., None, :]
     upper = above[..., :, None] < above[..., None, :]
     return torch.where(equal, inside[..., :, None], torch.where(upper, across, across.transpose(-1, -2)))
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Sums over places p < r, as tables by r: of D_p, of p D_p, and of sum_{q <= p} D_q."""
-
-    upto: Tensor
-    weighted: Tensor = field(repr=False)
-    twice: Tensor = field(repr=False)
-
-    @classmethod
-    def of(cls, objective: Pairwise, scores: Tensor) -> _Places:
-        discount = _discounts(objective, scores)
-        start = discount.new_zeros(1)
-        upto = torch.cat([start, discount.cumsum(0)])
-        weighted = torch.cat([start, (torch.arange(len(discount)).to(discount) * discount).cumsum(0)])
-        return cls(upto, weighted, torch.cat([start, upto[1:].cumsum(0)]))
-
-    def gaps(self, start: Tensor, cut: Tensor, end: Tensor, *, uniform: bool) -> Tensor:
-        """Sum over pairs of places p < q in [start, end) with p < cut of (D_p − D_q), or of 1."""
-        if uniform:
-            outside = end - cut
-            size = end - start
-            return (size * (size - 1) - outside * (outside - 1)).to(self.upto) / 2
-        own = (end - 1) * (self.upto[cut] - self.upto[start]) - (self.weighted[cut] - self.weighted[start])
-        below = (cut - start) * self.upto[end] - (self.twice[cut] - self.twice[start])
-        return own - below
-
-
-def _discounts(objective: Pairwise, like: Tensor) -> Tensor:
-    """The discount by 0-based place of a list as long as `like`'s."""
-    return torch.from_numpy(objective.weight.discounts(like.shape[-1], objective.truncation)).to(like)

@@ -15,6 +15,7 @@ from ranking.objectives import (
     OBJECTIVES,
     XENDCG,
     Gumbel,
+    Pairwise,
     SVMHinge,
     objective_named,
 )
@@ -44,7 +45,10 @@ def test_every_objective_has_its_loss() -> None:
 @pytest.mark.parametrize("tied", [False, True], ids=["distinct scores", "tied scores"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_autograd_equals_the_compiled_kernel(name: str, tied: bool) -> None:
-    """Value, gradient and (where exact) the diagonal of the second derivative, in float64."""
+    """Value, gradient and (where exact) the diagonal of the second derivative, in float64.
+
+    A pairwise loss in both its forms; the second derivative is the definition's.
+    """
     objective, dataset = VARIANTS[name], random_lists(queries=6, longest=9, seed=11)
     scores = np.random.default_rng(2).normal(size=dataset.document_count)
     scores = (
@@ -54,12 +58,15 @@ def test_autograd_equals_the_compiled_kernel(name: str, tied: bool) -> None:
         scores = scores + 0.123  # off its kink
     s, y, where = padded(dataset, scores)
     s.requires_grad_()
-    value = loss_of(objective)(s, y, where, **extras(objective, dataset))
-    (gradient,) = torch.autograd.grad(value, s, create_graph=True)
     expected_gradient, expected_hessian = objective.gradients(scores, dataset)
-    assert value.item() == pytest.approx(objective.loss(scores, dataset), rel=1e-9)
-    assert gradient.detach()[where].numpy() == pytest.approx(expected_gradient, rel=1e-6, abs=1e-9)
-    assert not gradient.detach()[~where].any()
+    more = extras(objective, dataset)
+    forms: list[dict[str, Any]] = [{}, {"readable": True}] if isinstance(objective, Pairwise) else [{}]
+    for form in forms:
+        value = loss_of(objective)(s, y, where, **more, **form)
+        (gradient,) = torch.autograd.grad(value, s, create_graph=form is forms[-1])
+        assert value.item() == pytest.approx(objective.loss(scores, dataset), rel=1e-9)
+        assert gradient.detach()[where].numpy() == pytest.approx(expected_gradient, rel=1e-6, abs=1e-9)
+        assert not gradient.detach()[~where].any()
     if objective.hessian == "exact":
         rows = [torch.autograd.grad(g, s, retain_graph=True)[0][where] for g in gradient[where]]
         diagonal = torch.stack(rows).diagonal().numpy()
