@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DATA ?= data
 
 .PHONY: help demo test test-slow lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
-  bench-scorer bench-serve torture clean
+  bench-losses bench-scorer bench-serve torture clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ bench-quality: $(VENV)/dev ## Every objective beside LightGBM, XGBoost and CatBo
 
 bench-clicks: $(VENV)/dev ## Training on simulated clicks over MQ2008, with and without correction
 	$(BIN)/python -m benchmarks.clicks
+
+bench-losses: $(VENV)/dev ## Pairwise torch losses beside allRank and sentence-transformers: time and memory
+	$(PIP) -e '.[dev,bench]'
+	$(BIN)/python -m benchmarks.losses
 
 bench-scorer: $(VENV)/dev ## Scoring and explaining beside LightGBM, XGBoost and ONNX Runtime
 	$(PIP) -e '.[dev,bench]'

@@ -5,7 +5,8 @@
 64 lists of 200 documents, labels 0 … 4, float32. The sides take turns in one process; a ratio is of
 neighbours in time, the median over the repeats with the least and the greatest. Beside the fast form
 stands the readable definition (`readable=True`), and allRank's functions of the same names where it can
-be imported (its two files alone; what the rest of it asks for need not be there). Ties are "file" ones,
+be imported (its two files alone; what the rest of it asks for need not be there), and the LambdaLoss of
+sentence-transformers, whose model is a stand-in that gives the scores. Ties are "file" ones,
 as allRank has them, and scores do not tie; in the sides with tied scores they are "average" ones, and most
 do. allRank's truncation means pairs with both documents inside; its logarithms are binary; its `rankNet` is
 a mean over pairs, and its weights are differentiated, where ours are held. Ours have no normalisations here.
@@ -21,7 +22,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,7 +49,57 @@ PLAIN = {"score_normalization": False, "lambda_normalization": False}
 Side = Callable[[Tensor, Tensor], Tensor]
 
 
-def theirs() -> dict[str, Side]:
+def theirs() -> dict[str, dict[str, Side]]:
+    """Each peer's functions by the name of the case."""
+    peers = {"allRank": of_allrank(), "sentence-transformers": of_sentence_transformers()}
+    return {peer: cases for peer, cases in peers.items() if cases}
+
+
+class Scorer:
+    """What sentence-transformers asks of a model: tokens of the pairs, and the scores as their logits."""
+
+    num_labels, device = 1, torch.device("cpu")
+    scores: Tensor
+
+    def preprocess(self, pairs: Sequence[Any], **_: Any) -> dict[str, Any]:
+        return {"count": len(pairs)}
+
+    def __call__(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
+        return {"scores": self.scores.flatten()[: tokens["count"]]}
+
+
+def of_sentence_transformers() -> dict[str, Side]:
+    """Its LambdaLoss; empty, with a word why, where it is not there."""
+    try:
+        from sentence_transformers.cross_encoder.losses import (
+            LambdaLoss,
+            LambdaRankScheme,
+            NDCGLoss2PPScheme,
+        )
+    except ImportError:
+        print("skipped: sentence-transformers, which is not installed")
+        return {}
+
+    def side(scheme: Any, k: int | None = None) -> Side:
+        model = Scorer()
+        loss = LambdaLoss(model, weighting_scheme=scheme, k=k, reduction_log="natural", mini_batch_size=-1)
+
+        def call(scores: Tensor, labels: Tensor) -> Tensor:
+            model.scores = scores
+            texts = [[""] * scores.shape[1]] * len(scores)
+            value: Tensor = loss([[""] * len(scores), texts], list(labels))
+            return value
+
+        return call
+
+    return {
+        "lambdarank": side(LambdaRankScheme()),
+        "lambdarank, truncation 10": side(LambdaRankScheme(), k=10),
+        "ndcg_loss2pp": side(NDCGLoss2PPScheme()),
+    }
+
+
+def of_allrank() -> dict[str, Side]:
     """allRank's functions by the name of the case; empty, with a word why, where it is not there."""
     found = find_spec("allrank")
     if found is None or not found.submodule_search_locations:
@@ -71,7 +122,7 @@ def theirs() -> dict[str, Side]:
     }
 
 
-def sides_of(case: str, others: dict[str, Side]) -> dict[str, tuple[Side, bool]]:
+def sides_of(case: str, others: dict[str, dict[str, Side]]) -> dict[str, tuple[Side, bool]]:
     """(loss, are its scores tied?) of each side."""
     name, parameters = CASES[case]
 
@@ -85,7 +136,7 @@ def sides_of(case: str, others: dict[str, Side]) -> dict[str, tuple[Side, bool]]
         "readable": (ours("file", readable=True), False),
         "readable, tied scores": (ours("average", readable=True), True),
     }
-    return sides | ({"allRank": (others[case], False)} if case in others else {})
+    return sides | {peer: (cases[case], False) for peer, cases in others.items() if case in cases}
 
 
 def data(lists: int, documents: int, tied: bool) -> tuple[Tensor, Tensor]:
@@ -117,7 +168,7 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
-def time_part(repeats: int, others: dict[str, Side]) -> None:
+def time_part(repeats: int, others: dict[str, dict[str, Side]]) -> None:
     print(f"\n{LISTS} lists of {DOCUMENTS}: milliseconds, and how many times the fast form's of one turn\n")
     print("| loss | side | ms | / fast | / fast, tied scores |\n|---|---|---|---|---|")
     for case in CASES:
@@ -138,7 +189,7 @@ def time_part(repeats: int, others: dict[str, Side]) -> None:
             print(f"| {case} | {name} | {1e3 * statistics.median(spent):.1f} | {' | '.join(ratios)} |")
 
 
-def memory_part(others: dict[str, Side]) -> None:
+def memory_part(others: dict[str, dict[str, Side]]) -> None:
     print(f"\n{LISTS} lists of {DOCUMENTS}: MiB at most\n")
     print("| loss | side | MiB |\n|---|---|---|")
     for case in CASES:
@@ -147,7 +198,7 @@ def memory_part(others: dict[str, Side]) -> None:
             print(f"| {case} | {name} | {peak(lambda: step(side, *given)) / 2**20:.1f} |")  # noqa: B023
 
 
-def growth_part(others: dict[str, Side]) -> None:
+def growth_part(others: dict[str, dict[str, Side]]) -> None:
     print("\nlambdarank, truncation 10, 8 lists: MiB at most by documents of a list\n")
     lengths = (250, 500, 1000, 2000)
     print(f"| side | {' | '.join(map(str, lengths))} |\n|---|{'---|' * len(lengths)}")

@@ -3,12 +3,15 @@
     loss(scores, labels, where=None, weights=None, reduction="sum") -> scalar, or [...] for reduction="none"
 
 scores   [..., list], any floating dtype; gradients flow into it
-labels   [..., list], >= 0
+labels   [..., list], >= 0; a teacher's scores, of any sign, where a loss learns real numbers
 where    bool [..., list], True at real documents; the rest is padding and never counts
 weights  [...] one weight a list, or None
 
-pairwise        a pair formula times a pair weight
+pairwise        a pair loss times a pair weight: the definition
+truncated       its fast form, over the pairs that count alone
+pair_losses     logistic and hinges
 weights         the pair weights of the metrics, by ranks
+places          what tied documents expect of the places they share
 pointwise       each document against its own target
 listwise        cross-entropy of the list's softmax
 list_mle        the likelihood of the ideal order
