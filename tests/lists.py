@@ -53,5 +53,6 @@ def permuted_within(dataset: RankingDataset, seed: int) -> tuple[RankingDataset,
         query_ids=dataset.query_ids,
         weights=dataset.weights if dataset.document_weights is None else dataset.weights[rows],
         positions=None if dataset.positions is None else dataset.positions[rows],
+        targets=None if dataset.targets is None else dataset.targets[rows],
     )
     return shuffled, rows

@@ -64,6 +64,7 @@ def simulate_clicks(
         document_ids=None if documents is None else Strings.of(documents[int(row)] for row in chosen),
         weights=None,
         positions=np.concatenate(positions),
+        targets=None if dataset.targets is None else dataset.targets[chosen],
     )
 
 

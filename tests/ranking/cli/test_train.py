@@ -248,6 +248,9 @@ def test_a_teachers_scores_from_a_file_are_learned(
         assert ran.json["metrics"]["valid"]["ndcg@10"] > 0
         models.append(load_ranker(tmp_path / f"m{seed}", probe=False).score(lists().features))
     assert (models[0] != models[1]).any()
+    told = [json.loads((tmp_path / f"m{seed}" / "manifest.json").read_text()) for seed in (1, 2)]
+    assert all(one["targets"].startswith("sha256:") for one in told)
+    assert told[0]["targets"] != told[1]["targets"]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_a_teachers_scores_from_a_file_are_learned(
         (["--objective", "builtin"], "objective builtin learns from grades", 2),
         (["--teacher", "m"], "give one of them", 2),
         (["--regroup"], "sort the files instead", 2),
-        ([], "t.txt:2: 1 numbers for", 4),
+        ([], "t.txt:2: expected", 4),
     ],
 )
 def test_targets_that_would_not_be_learned_are_refused(
