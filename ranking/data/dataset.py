@@ -257,9 +257,12 @@ class RankingDataset:
     def fingerprint(self) -> str:
         """SHA-256 over shapes, labels, lists, features, weights, targets, query ids: names this data."""
         digest = hashlib.sha256(repr((self.features.shape, self.query_count)).encode())
-        for array in (self.labels, self.offsets, self.features, self.weights, self.targets):
+        for array in (self.labels, self.offsets, self.features, self.weights):
             if array is not None:
                 digest.update(array.reshape(-1).view(np.uint8).data)
+        if self.targets is not None:
+            digest.update(b"targets")  # or they could be taken for weights
+            digest.update(self.targets.view(np.uint8).data)
         digest.update("\n".join(self.query_ids).encode("utf-8", "surrogateescape"))
         return f"sha256:{digest.hexdigest()}"
 
@@ -268,8 +271,8 @@ class RankingDataset:
         """The queries of all parts, in order.
 
         Where some parts have weights, the others weigh 1; where some have document ids, the others have "";
-        positions and targets are kept where all parts have them. Raises DataError for parts of different
-        widths, or whose columns are named differently.
+        positions are kept where all parts have them. Raises DataError for parts of different widths, whose
+        columns are named differently, or of which some have targets and others none.
         """
         first = parts[0]
         if len(parts) == 1:
@@ -282,6 +285,11 @@ class RankingDataset:
                     "give all the same width"
                 )
             part._check_names(names)
+            if (part.targets is None) != (first.targets is None):
+                having, lacking = (1, number) if part.targets is None else (number, 1)
+                raise DataError(
+                    f"part {having} has targets and part {lacking} has none: give them to all or to none"
+                )
         positions = [part.positions for part in parts if part.positions is not None]
         targets = [part.targets for part in parts if part.targets is not None]
         starts = np.cumsum([0, *(part.document_count for part in parts[:-1])])
@@ -296,7 +304,7 @@ class RankingDataset:
             feature_names=names,
             weights=_joined_weights(parts),
             positions=np.concatenate(positions) if len(positions) == len(parts) else None,
-            targets=np.concatenate(targets) if len(targets) == len(parts) else None,
+            targets=np.concatenate(targets) if targets else None,
         )
 
     @classmethod

@@ -11,12 +11,13 @@ from tests.lists import one_list
 
 
 def test_documents_stand_in_the_order_shown() -> None:
-    lists = one_list([0.0, 1.0, 2.0, 0.0])
+    lists = one_list([0.0, 1.0, 2.0, 0.0], targets=[0.5, -1.0, -2.0, -3.0])
     shown = simulate_clicks(lists, [0.1, 0.9, 0.5, 0.7], sessions=3, shown=3, seed=1)
     assert shown.query_ids == ["q.1", "q.2", "q.3"]
     assert shown.positions is not None
     assert shown.positions.tolist() == [1, 2, 3] * 3
     assert shown.features[:3, 0].tolist() == [1.0, 3.0, 2.0]
+    assert shown.lessons.tolist() == [-1.0, -3.0, -2.0] * 3
 
 
 def test_click_rates_are_attention_times_liking() -> None:

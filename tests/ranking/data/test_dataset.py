@@ -306,14 +306,35 @@ def test_positions_are_joined_only_where_all_parts_have_them() -> None:
     assert joined.positions.tolist() == [1, 2, 1, 1, 2, 3] * 2
 
 
-def test_targets_are_joined_only_where_all_parts_have_them() -> None:
-    """And are what is learned in place of labels; data with others has another fingerprint."""
+def test_targets_are_those_of_all_parts_or_of_none() -> None:
+    """And are what is learned in place of labels."""
     taught = lists(targets=[-1, 0.5, 2, 3, -4, 5])
-    assert RankingDataset.concatenate([taught, renamed(lists())]).targets is None
+    with pytest.raises(
+        DataError, match="part 1 has targets and part 2 has none: give them to all or to none"
+    ):
+        RankingDataset.concatenate([taught, renamed(lists())])
+    with pytest.raises(DataError, match="part 2 has targets and part 1 has none"):
+        RankingDataset.concatenate([lists(), renamed(taught)])
     joined = RankingDataset.concatenate([taught, renamed(taught)])
     assert joined.lessons.tolist() == [-1, 0.5, 2, 3, -4, 5] * 2
     assert lists().lessons.tolist() == lists().labels.tolist()
-    assert taught.fingerprint() != lists().fingerprint()
+
+
+def test_targets_are_in_the_fingerprint_and_are_no_weights() -> None:
+    numbers = [1, 0.5, 2, 3, 4, 5]
+    prints = {lists(**more).fingerprint() for more in ({}, {"targets": numbers}, {"weights": numbers})}
+    assert len(prints) == 3
+
+
+def test_targets_stay_with_their_documents() -> None:
+    """In both parts of a split, and where columns are added."""
+    taught = lists(targets=[-1, 0.5, 2, 3, -4, 5])
+    rest, held = taught.hold_out(0.4, seed=1)
+    both = dict(
+        zip([*rest.features[:, 0], *held.features[:, 0]], [*rest.lessons, *held.lessons], strict=True)
+    )
+    assert both == dict(zip(taught.features[:, 0], taught.lessons, strict=True))
+    assert taught.with_width(5, "zero").lessons.tolist() == taught.lessons.tolist()
 
 
 def test_one_part_is_joined_as_it_is() -> None:
@@ -371,6 +392,7 @@ def test_a_frame_gives_ids_weights_and_positions_by_named_columns() -> None:
         (frame(qid=["a", None, "b"]), {}, "row 1 has no 'qid': every document belongs to a query"),
         (frame(w=["x", "y", "z"]), {"weight": "w"}, "column 'w' must hold numbers"),
         (frame(at=[1, None, 2]), {"position": "at"}, "positions count from 1, entry 1"),
+        (frame(t=[1, None, 2]), {"target": "t"}, r"targets must be finite, .* row 1 \(query a\) is nan"),
         (frame(bm25=[1.0, 2.0, 1e300]), {}, "document 2, feature bm25 is inf"),
         (frame(qid=["a", "b", "a"]), {}, "row 2: query 'a' was already closed by another query; .* regroup"),
     ],
@@ -392,9 +414,12 @@ def test_regrouping_brings_the_rows_of_a_query_together() -> None:
             "doc": list("stuv"),
             "w": [0, 1, 2, 3],
             "at": [1, 2, 3, 4],
+            "t": [-1, -2, -3, -4],
         }
     )
-    data = RankingDataset.from_pandas(given, document="doc", weight="w", position="at", regroup=True)
+    data = RankingDataset.from_pandas(
+        given, document="doc", weight="w", position="at", target="t", regroup=True
+    )
     assert data.query_ids == ["b", "a"]
     assert data.labels.tolist() == data.features[:, 0].tolist() == [0, 2, 1, 3]
     assert data.document_ids == list("sutv")
@@ -402,6 +427,8 @@ def test_regrouping_brings_the_rows_of_a_query_together() -> None:
     assert data.weights.tolist() == [0, 2, 1, 3]
     assert data.positions is not None
     assert data.positions.tolist() == [1, 3, 2, 4]
+    assert data.targets is not None
+    assert data.targets.tolist() == [-1, -3, -2, -4]
 
 
 def test_a_frame_and_back_is_the_same_data() -> None:

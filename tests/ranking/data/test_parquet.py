@@ -28,6 +28,7 @@ def lists() -> RankingDataset:
         feature_names=["bm25", "age", "clicks", "length"],
         weights=np.arange(data.document_count, dtype=np.float32),
         positions=np.concatenate([np.arange(1, size + 1) for size in data.sizes]),
+        targets=0.5 - np.arange(data.document_count, dtype=np.float32),
     )
 
 
@@ -40,6 +41,7 @@ def test_a_file_and_back_is_the_same_data(tmp_path: Path) -> None:
     assert back.feature_names == data.feature_names
     assert back.positions is not None
     np.testing.assert_array_equal(back.positions, data.positions)
+    np.testing.assert_array_equal(back.lessons, data.lessons)
 
 
 def test_several_files_are_read_in_order(tmp_path: Path) -> None:
