@@ -7,6 +7,7 @@ write the same bytes, also when one of them was killed and resumed.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,8 +96,9 @@ def train(
 
     Without `valid`, `config.valid_fraction` of the queries are held out. `against` is another ranker to
     show beside this one in the report; `teacher` is one whose scores of the training lists are learned in
-    place of their labels (held-out lists keep theirs). Ctrl-C ends the run after the current round and keeps
-    the best model so far (`interrupted` in the result). Raises UsageError for a config, and DataError for
+    place of their labels (held-out lists keep theirs), as `data.targets` are by an objective of real numbers.
+    Ctrl-C ends the run after the current round and keeps the best model so far (`interrupted` in the result).
+    Raises UsageError for a config, and DataError for
     data, that cannot be trained on.
     """
     started = time.monotonic()
@@ -119,6 +121,8 @@ def train(
     if teacher is not None:
         taught = taught_by(teacher, data, config)
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
+    elif taught.targets is not None and config.learns_real_numbers:
+        identity["targets"] = f"sha256:{hashlib.sha256(taught.targets.tobytes()).hexdigest()}"
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     run = _Run(
         config=config,
@@ -147,7 +151,7 @@ class _Run:
     metric: Metric
     data: RankingDataset
     taught: RankingDataset
-    """the same lists with what is learned for labels"""
+    """the same lists with what a teacher says of them"""
     valid: RankingDataset | None
     out: Path
     watch: RunWatch
@@ -212,7 +216,7 @@ def taught_by(teacher: Ranker, data: RankingDataset, config: TrainConfig) -> Ran
     """The lists with the teacher's scores as targets; for an objective of grades as labels, from 0 a list."""
     scores = score_dataset(teacher, data)
     if config.learns_real_numbers:
-        return replace(data, targets=scores)
+        return replace(data, targets=scores, trusted=True)
     exact = scores.astype(np.float64)
     least = np.repeat(np.minimum.reduceat(exact, data.offsets[:-1]), data.sizes)
     return replace(data, labels=np.asarray(exact - least, np.float32), trusted=True)
@@ -315,7 +319,7 @@ def _facts(run: _Run, result: TrainResult, baseline: FeatureBaseline) -> dict[st
         "metrics": {},
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
         **({"audit": dict(audit)} if (audit := getattr(result.ranker, "audit", None)) is not None else {}),
-        **({"teacher": identity["teacher"]} if "teacher" in identity else {}),
+        **{key: identity[key] for key in ("teacher", "targets") if key in identity},
         **_named_categories(config, data),
         "feature_ranges": feature_ranges(data.features),
         "feature_profile": feature_profile(data.features),
