@@ -98,8 +98,7 @@ def train(
     show beside this one in the report; `teacher` is one whose scores of the training lists are learned in
     place of their labels (held-out lists keep theirs), as `data.targets` are by an objective of real numbers.
     Ctrl-C ends the run after the current round and keeps the best model so far (`interrupted` in the result).
-    Raises UsageError for a config, and DataError for
-    data, that cannot be trained on.
+    Raises UsageError for a config, and DataError for data, that cannot be trained on.
     """
     started = time.monotonic()
     out = Path(out)
