@@ -1,9 +1,9 @@
 """Losses on vectors: what embeddings are trained with, from pairs, triplets, batches and classes.
 
 distances    of all pairs of two batches
-contrastive  pairs, similar or not
-mining       which triplets to learn from, as masks or as indices
-triplet      the triplet loss, of given triplets and of mined ones
+pairs        pairs, similar or not
+mining       which triplets of a batch to learn from
+triplets     the triplet loss, of given triplets and of mined ones
 infonce      one softmax a query: in-batch, explicit, queued negatives; CLIP, SigLIP
 supcon       every item of a label a positive of the others
 momentum     MoCo's moving encoder and queue of keys
@@ -32,22 +32,15 @@ from ranking.losses.embedding.angular import (
     cosface_logits,
 )
 from ranking.losses.embedding.audit import EmbeddingAudit, alignment, audit_embeddings, uniformity
-from ranking.losses.embedding.contrastive import contrastive_loss, contrastive_loss_of_batch
 from ranking.losses.embedding.distances import directions
 from ranking.losses.embedding.gradcache import cached_backward
 from ranking.losses.embedding.infonce import Candidates, Temperature, clip_loss, info_nce, siglip_loss
 from ranking.losses.embedding.information import InformationBound, information_bound
-from ranking.losses.embedding.mining import (
-    MINERS,
-    all_triplets,
-    batch_hard_triplets,
-    hard_triplets,
-    random_triplets,
-    semi_hard_triplets,
-)
+from ranking.losses.embedding.mining import MINERS, Triplets, mine_triplets
 from ranking.losses.embedding.momentum import KeyQueue, MomentumEncoder
+from ranking.losses.embedding.pairs import contrastive, contrastive_in_batch
 from ranking.losses.embedding.supcon import supcon_loss
-from ranking.losses.embedding.triplet import active_share, mined_triplet_loss, triplet_loss
+from ranking.losses.embedding.triplets import active_share, triplet, triplet_in_batch
 
 __all__ = [
     "EMBEDDING_LOSSES",
@@ -59,42 +52,39 @@ __all__ = [
     "KeyQueue",
     "MomentumEncoder",
     "Temperature",
+    "Triplets",
     "active_share",
     "alignment",
-    "all_triplets",
     "arcface",
     "arcface_logits",
     "audit_embeddings",
-    "batch_hard_triplets",
     "cached_backward",
     "clip_loss",
-    "contrastive_loss",
-    "contrastive_loss_of_batch",
+    "contrastive",
+    "contrastive_in_batch",
     "cosface",
     "cosface_logits",
-    "hard_triplets",
     "info_nce",
     "information_bound",
-    "mined_triplet_loss",
-    "random_triplets",
-    "semi_hard_triplets",
+    "mine_triplets",
     "siglip_loss",
     "supcon_loss",
-    "triplet_loss",
+    "triplet",
+    "triplet_in_batch",
     "uniformity",
 ]
 
 
 def _contrastive(embeddings: Tensor, labels: Tensor) -> Tensor:
     """D² / 2 of pairs of one label, max(0, 1 − D)² / 2 of others, over all pairs of the batch."""
-    return contrastive_loss_of_batch(embeddings, labels)
+    return contrastive_in_batch(embeddings, labels)
 
 
-def _triplet(miner: str) -> Callable[[Tensor, Tensor], Tensor]:
+def _triplet(how: str) -> Callable[[Tensor, Tensor], Tensor]:
     def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
-        return mined_triplet_loss(embeddings, labels, miner)
+        return triplet_in_batch(embeddings, labels, how, 0.2, normalize=True)
 
-    loss.__doc__ = f"max(0, D²(a, p) − D²(a, n) + 0.2) over the triplets of the miner {miner}."
+    loss.__doc__ = f"max(0, D²(a, p) − D²(a, n) + 0.2) over the triplets mined as {how}."
     return loss
 
 
@@ -123,6 +113,7 @@ EMBEDDING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "triplet_all": _triplet("all"),
     "triplet_hard": _triplet("hard"),
     "triplet_semi_hard": _triplet("semi_hard"),
+    "triplet_semi_hard_nearest": _triplet("semi_hard_nearest"),
     "triplet_batch_hard": _triplet("batch_hard"),
     "supcon_out": _supcon_out,
     "supcon_in": _supcon_in,

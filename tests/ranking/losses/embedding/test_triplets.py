@@ -13,14 +13,13 @@ from ranking.errors import UsageError
 from ranking.losses.embedding import (
     MINERS,
     active_share,
-    contrastive_loss,
-    contrastive_loss_of_batch,
-    mined_triplet_loss,
-    random_triplets,
-    triplet_loss,
+    contrastive,
+    contrastive_in_batch,
+    mine_triplets,
+    triplet,
+    triplet_in_batch,
 )
 from ranking.losses.embedding.distances import directions, squared_distances
-from ranking.losses.embedding.mining import batch_hard_indices, miner_named, semi_hard_indices
 
 MARGIN = 0.2
 
@@ -49,13 +48,19 @@ RULES: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+def mined(d: Tensor, y: Tensor, how: str, **more: float) -> list[tuple[int, int, int]]:
+    return [tuple(t) for t in torch.stack(mine_triplets(d, y, how, **more)).T.tolist()]  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", RULES)
-def test_masks_hold_the_triplets_of_their_rule(name: str) -> None:
+@pytest.mark.parametrize("block", [1 << 22, 40], ids=["at once", "in blocks"])
+def test_every_triplet_of_a_rule(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ranking.losses.embedding.mining._BLOCK", block)
     vectors, labels = batch()
     d = squared_distances(vectors, vectors)
-    found = {tuple(t) for t in torch.nonzero(MINERS[name](d, labels)).tolist()}
-    assert found == triplets_by_loop(d, labels, RULES[name])
-    assert found
+    found = mined(d, labels, name, margin=MARGIN)
+    assert set(found) == triplets_by_loop(d, labels, RULES[name])
+    assert len(set(found)) == len(found) > 0
 
 
 def hardest_by_loop(d: Tensor, y: Tensor) -> set[tuple[int, int, int]]:
@@ -72,54 +77,71 @@ def test_batch_hard_takes_the_hardest_of_each_anchor() -> None:
     vectors, labels = batch()
     d = squared_distances(vectors, vectors)
     expected = hardest_by_loop(d, labels)
-    assert {tuple(t) for t in torch.nonzero(MINERS["batch_hard"](d, labels)).tolist()} == expected
-    assert set(zip(*(part.tolist() for part in batch_hard_indices(d, labels)), strict=True)) == expected
+    assert set(mined(d, labels, "batch_hard")) == expected
     assert not any(a == 0 for a, _, _ in expected)
 
 
-def test_semi_hard_indices_are_the_nearest_in_the_band() -> None:
+def test_semi_hard_nearest_is_the_nearest_beyond_else_the_farthest() -> None:
+    """FaceNet's, whatever the margin: both cases are there."""
     vectors, labels = batch(40)
     d = squared_distances(vectors, vectors)
-    expected: dict[tuple[int, int], int] = {}
-    for a, p, n in sorted(triplets_by_loop(d, labels, RULES["semi_hard"])):
-        if (a, p) not in expected or d[a, n] < d[a, expected[a, p]]:
-            expected[a, p] = n
-    found = zip(*(part.tolist() for part in semi_hard_indices(d, labels, MARGIN)), strict=True)
-    assert {(a, p): n for a, p, n in found} == expected
-    assert expected
+    expected, beyond = {}, 0
+    for a in range(len(labels)):
+        negatives = [n for n in range(len(labels)) if labels[n] != labels[a]]
+        for p in range(len(labels)):
+            if p != a and labels[p] == labels[a]:
+                farther = [n for n in negatives if d[a, n] > d[a, p]]
+                beyond += not farther
+                expected[a, p] = (
+                    min(farther, key=lambda n: float(d[a, n]))
+                    if farther
+                    else max(negatives, key=lambda n: float(d[a, n]))
+                )
+    assert {(a, p): n for a, p, n in mined(d, labels, "semi_hard_nearest")} == expected
+    assert 0 < beyond < len(expected)
 
 
 def test_random_draws_one_negative_a_pair() -> None:
     vectors, labels = batch()
     d = squared_distances(vectors, vectors)
-    first, second = (random_triplets(d, labels, torch.Generator().manual_seed(s)) for s in (1, 1))
-    assert torch.equal(first, second)
-    pairs = {(a, p) for a, p, _ in triplets_by_loop(d, labels, RULES["all"])}
-    assert {(a, p) for a, p, _ in torch.nonzero(first).tolist()} == pairs
-    assert int(first.sum()) == len(pairs)
-    assert not torch.equal(first, random_triplets(d, labels, torch.Generator().manual_seed(2)))
+    first = mined(d, labels, "random", seed=1)
+    assert first == mined(d, labels, "random", seed=1) != mined(d, labels, "random", seed=2)
+    every = triplets_by_loop(d, labels, RULES["all"])
+    assert set(first) <= every
+    assert [(a, p) for a, p, _ in first] == sorted({(a, p) for a, p, _ in every})
+    drawn = {n for seed in range(200) for a, p, n in mined(d, labels, "random", seed=seed)[:1]}
+    assert drawn == {n for a, p, n in every if (a, p) == first[0][:2]}
+
+
+@pytest.mark.parametrize("how", MINERS)
+@pytest.mark.parametrize("labels", [[1, 1, 1], [1, 2, 3], []], ids=["one class", "no positive", "no item"])
+def test_where_there_is_no_triplet_there_is_none(how: str, labels: list[int]) -> None:
+    size = len(labels)
+    found = mine_triplets(torch.zeros(size, size), torch.tensor(labels, dtype=torch.int64), how, 0.2)
+    assert [len(part) for part in found] == [0, 0, 0]
+    assert all(part.dtype == torch.int64 for part in found)
 
 
 def test_mining_a_large_batch_makes_no_cube() -> None:
     """3,000 items would be 27 billion triplets."""
     vectors, labels = batch(3000, classes=50)
-    for miner in ("batch_hard", "semi_hard"):
-        assert torch.isfinite(mined_triplet_loss(vectors.float(), labels, miner))
+    for how in ("batch_hard", "semi_hard_nearest"):
+        assert torch.isfinite(triplet_in_batch(vectors.float(), labels, how, 0.2))
 
 
 @pytest.mark.parametrize(("squared", "expected"), [(True, 1 - 9 + 0.2 + 10), (False, 1 - 3 + 0.2 + 4)])
 def test_triplet_loss_by_hand(squared: bool, expected: float) -> None:
     """Distances 1 and 3: the margin is kept; margin 10 (or 4) more than that is the difference."""
     a, p, n = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]])
-    assert triplet_loss(a, p, n, squared=squared).item() == 0
-    assert triplet_loss(a, p, n, margin=10.2 if squared else 4.2, squared=squared).item() == pytest.approx(
+    assert triplet(a, p, n, margin=0.2, squared=squared).item() == 0
+    assert triplet(a, p, n, margin=10.2 if squared else 4.2, squared=squared).item() == pytest.approx(
         expected
     )
 
 
 def test_the_soft_margin_is_the_logistic_of_the_gap() -> None:
     a, p, n = torch.zeros(1, 1), torch.ones(1, 1), torch.full((1, 1), 2.0)
-    assert triplet_loss(a, p, n, soft=True).item() == pytest.approx(
+    assert triplet(a, p, n, soft=True).item() == pytest.approx(
         torch.nn.functional.softplus(torch.tensor(-3.0)).item()
     )
 
@@ -127,10 +149,10 @@ def test_the_soft_margin_is_the_logistic_of_the_gap() -> None:
 def test_the_mean_may_be_of_active_triplets_alone() -> None:
     vectors, labels = batch()
     d = squared_distances(vectors, vectors)
-    a, p, n = torch.nonzero(MINERS["all"](d, labels), as_tuple=True)
+    a, p, n = mine_triplets(d, labels, "all")
     values = (d[a, p] - d[a, n] + MARGIN).clamp(min=0)
-    every = mined_triplet_loss(vectors, labels, "all")
-    active = mined_triplet_loss(vectors, labels, "all", mean="active")
+    every = triplet_in_batch(vectors, labels, "all", MARGIN)
+    active = triplet_in_batch(vectors, labels, "all", MARGIN, mean="active")
     assert every.item() == pytest.approx(values.mean().item())
     assert active.item() == pytest.approx(values[values > 0].mean().item())
     assert active_share(vectors, labels) == pytest.approx((values > 0).double().mean().item())
@@ -139,15 +161,15 @@ def test_the_mean_may_be_of_active_triplets_alone() -> None:
 def test_contrastive_by_hand() -> None:
     """Distance 0.5: 1/8 where similar, (1 − 0.5)² / 2 = 1/8 where not; distance 2: 2 and 0."""
     a, b = torch.zeros(4, 1), torch.tensor([[0.5], [0.5], [2.0], [2.0]])
-    value = contrastive_loss(a, b, torch.tensor([True, False, True, False]))
+    value = contrastive(a, b, torch.tensor([True, False, True, False]))
     assert value.item() == pytest.approx((0.125 + 0.125 + 2 + 0) / 4)
 
 
 def test_a_batch_is_all_its_pairs() -> None:
     vectors, labels = batch()
     i, j = zip(*itertools.combinations(range(len(labels)), 2), strict=True)
-    expected = contrastive_loss(vectors[list(i)], vectors[list(j)], labels[list(i)] == labels[list(j)])
-    assert contrastive_loss_of_batch(vectors, labels).item() == pytest.approx(expected.item())
+    expected = contrastive(vectors[list(i)], vectors[list(j)], labels[list(i)] == labels[list(j)])
+    assert contrastive_in_batch(vectors, labels).item() == pytest.approx(expected.item())
 
 
 def test_near_duplicates_keep_their_digits() -> None:
@@ -166,6 +188,10 @@ def test_near_duplicates_keep_their_digits() -> None:
 def test_unknown_names_are_named() -> None:
     vectors, labels = batch()
     with pytest.raises(UsageError, match="did you mean 'semi_hard'"):
-        miner_named("semihard")
+        mine_triplets(torch.zeros(13, 13), labels, "semihard")
+    with pytest.raises(UsageError, match="give one, in the unit of the distances"):
+        mine_triplets(torch.zeros(13, 13), labels, "semi_hard")
+    with pytest.raises(UsageError, match=r"distances must be \[13, 13\]"):
+        mine_triplets(torch.zeros(3, 3), labels, "all")
     with pytest.raises(UsageError, match="unknown mean 'some'"):
-        mined_triplet_loss(vectors, labels, mean="some")  # type: ignore[arg-type]
+        triplet_in_batch(vectors, labels, mean="some")  # type: ignore[arg-type]

@@ -10,66 +10,59 @@ from torch.nn.functional import softplus
 
 from ranking.errors import unknown_name
 from ranking.losses.embedding.distances import directions, root, squared_distances, working
-from ranking.losses.embedding.mining import batch_hard_indices, miner_named, semi_hard_indices
+from ranking.losses.embedding.mining import mine_triplets
 
 Mean = Literal["all", "active"]
-"""Over all triplets mined, or over those with a loss above 0 (whose mean stays near the margin)."""
-
-_INDEXED = {"batch_hard": batch_hard_indices, "semi_hard": semi_hard_indices}
+"""Over all triplets, or over those with a loss above 0 (whose mean stays near the margin)."""
 
 
-def triplet_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float = 0.2,
-    *,
+def triplet(
+    anchors: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    margin: float = 1.0,
     squared: bool = True,
     soft: bool = False,
 ) -> Tensor:
-    """The mean of max(0, D(a, p) − D(a, n) + margin) over triplets, [triplets, d] each.
+    """The mean of max(0, D(a, p) − D(a, n) + margin) over triplets, [triplets, d] each, taken as they are.
 
     squared  D = |a − b|², as in FaceNet; else |a − b|, as most libraries have it. A margin means another
              thing
     soft     log(1 + exp(D(a, p) − D(a, n))) in place of the margin (Hermans et al.)
 
-    source  Schroff, Kalenichenko, Philbin 2015, margin 0.2; Hermans, Beyer, Leibe 2017.
+    source  Schroff, Kalenichenko, Philbin 2015, margin 0.2 on unit vectors; Hermans, Beyer, Leibe 2017.
     """
-    anchor, positive, negative = working(anchor, positive, negative)
-    near, far = ((anchor - positive) ** 2).sum(-1), ((anchor - negative) ** 2).sum(-1)
+    anchors, positives, negatives = working(anchors, positives, negatives)
+    near, far = ((anchors - positives) ** 2).sum(-1), ((anchors - negatives) ** 2).sum(-1)
     values = _values(near, far, margin, squared, soft)
     return values.sum() / max(len(values), 1)
 
 
-def mined_triplet_loss(
+def triplet_in_batch(
     embeddings: Tensor,
     labels: Tensor,
-    miner: str = "batch_hard",
-    margin: float = 0.2,
-    *,
+    how: str = "batch_hard",
+    margin: float = 1.0,
     squared: bool = True,
     soft: bool = False,
-    normalize: bool = True,
+    *,
+    normalize: bool = False,
     mean: Mean = "all",
+    seed: int = 0,
 ) -> Tensor:
-    """The triplet loss over the triplets a miner of `MINERS` finds in a batch, [batch, d] and int [batch].
+    """`triplet` over the triplets that `mine_triplets` finds in a batch, [batch, d] and int [batch].
 
-    `batch_hard` and `semi_hard` (there: the nearest negative in the band for each pair) take memory of the
-    batch's square; the others of its cube. 0, connected to the embeddings, where there is no triplet.
-    Raises UsageError for an unknown miner or mean.
+    Distances are squared ones, for mining as for the loss, unless `squared` is false. 0, connected to the
+    embeddings, where there is no triplet. Raises UsageError for an unknown way of mining or mean.
     """
+    if mean not in ("all", "active"):
+        raise unknown_name("mean", mean, ("all", "active"))
     (vectors,) = working(embeddings)
     vectors = directions(vectors) if normalize else vectors
     distances = squared_distances(vectors, vectors)
     seen = (distances if squared else root(distances)).detach()
-    if miner in _INDEXED:
-        more = {"margin": margin} if miner == "semi_hard" else {}
-        a, p, n = _INDEXED[miner](seen, labels, **more)
-    else:
-        a, p, n = torch.nonzero(miner_named(miner)(seen, labels), as_tuple=True)
+    a, p, n = mine_triplets(seen, labels, how, margin, seed)
     values = _values(distances[a, p], distances[a, n], margin, squared, soft)
-    if mean not in ("all", "active"):
-        raise unknown_name("mean", mean, ("all", "active"))
     count = len(values) if mean == "all" else int((values > 0).sum())
     return values.sum() / max(count, 1) + 0 * vectors.sum()
 
