@@ -49,6 +49,24 @@ from ranking.losses.classification import (
     varifocal,
 )
 from ranking.losses.distillation import MarginMSE, SoftmaxDistillation
+from ranking.losses.embedding import (
+    LearnableTemperature,
+    MomentumEncoder,
+    NegativeQueue,
+    arcface,
+    cached_step,
+    clip_loss,
+    contrastive,
+    cosface,
+    info_nce,
+    mine_triplets,
+    mutual_information_bound,
+    nt_xent,
+    siglip,
+    supcon,
+    triplet,
+    triplet_in_batch,
+)
 from ranking.losses.facts import Loss
 from ranking.losses.list_mle import ListMLE
 from ranking.losses.listwise import ListwiseLoss
@@ -63,10 +81,13 @@ from ranking.objectives import GUMBEL_PREFIX, OBJECTIVES, Objective, objective_n
 __all__ = [
     "LOSSES",
     "Calibrated",
+    "LearnableTemperature",
     "ListMLE",
     "ListwiseLoss",
     "Loss",
     "MarginMSE",
+    "MomentumEncoder",
+    "NegativeQueue",
     "NeuralNDCG",
     "OwnLoss",
     "PairwiseLoss",
@@ -74,14 +95,27 @@ __all__ = [
     "PointwiseLoss",
     "SmoothedMetric",
     "SoftmaxDistillation",
+    "arcface",
+    "cached_step",
     "class_balanced_weights",
+    "clip_loss",
+    "contrastive",
+    "cosface",
     "facts_of",
     "focal",
+    "info_nce",
     "loss_named",
     "loss_of",
+    "mine_triplets",
+    "mutual_information_bound",
+    "nt_xent",
     "prior_bias",
     "quality_focal",
+    "siglip",
     "softmax_focal",
+    "supcon",
+    "triplet",
+    "triplet_in_batch",
     "varifocal",
 ]
 

@@ -5,7 +5,7 @@ pairs        pairs, similar or not
 mining       which triplets of a batch to learn from
 triplets     the triplet loss, of given triplets and of mined ones
 infonce      one softmax a query: in-batch, explicit, queued negatives; CLIP, SigLIP
-supcon       every item of a label a positive of the others
+supervised   every item of a label a positive of the others: SupCon, NT-Xent
 momentum     MoCo's moving encoder and queue of keys
 gradcache    batches larger than memory
 information  the bound of mutual information that InfoNCE is
@@ -33,13 +33,13 @@ from ranking.losses.embedding.angular import (
 )
 from ranking.losses.embedding.audit import EmbeddingAudit, alignment, audit_embeddings, uniformity
 from ranking.losses.embedding.distances import directions
-from ranking.losses.embedding.gradcache import cached_backward
-from ranking.losses.embedding.infonce import Candidates, Temperature, clip_loss, info_nce, siglip_loss
-from ranking.losses.embedding.information import InformationBound, information_bound
+from ranking.losses.embedding.gradcache import cached_step
+from ranking.losses.embedding.infonce import Candidates, LearnableTemperature, clip_loss, info_nce, siglip
+from ranking.losses.embedding.information import InformationBound, mutual_information_bound
 from ranking.losses.embedding.mining import MINERS, Triplets, mine_triplets
-from ranking.losses.embedding.momentum import KeyQueue, MomentumEncoder
+from ranking.losses.embedding.momentum import MomentumEncoder, NegativeQueue
 from ranking.losses.embedding.pairs import contrastive, contrastive_in_batch
-from ranking.losses.embedding.supcon import supcon_loss
+from ranking.losses.embedding.supervised import nt_xent, supcon
 from ranking.losses.embedding.triplets import active_share, triplet, triplet_in_batch
 
 __all__ = [
@@ -49,26 +49,27 @@ __all__ = [
     "Candidates",
     "EmbeddingAudit",
     "InformationBound",
-    "KeyQueue",
+    "LearnableTemperature",
     "MomentumEncoder",
-    "Temperature",
+    "NegativeQueue",
     "Triplets",
     "active_share",
     "alignment",
     "arcface",
     "arcface_logits",
     "audit_embeddings",
-    "cached_backward",
+    "cached_step",
     "clip_loss",
     "contrastive",
     "contrastive_in_batch",
     "cosface",
     "cosface_logits",
     "info_nce",
-    "information_bound",
     "mine_triplets",
-    "siglip_loss",
-    "supcon_loss",
+    "mutual_information_bound",
+    "nt_xent",
+    "siglip",
+    "supcon",
     "triplet",
     "triplet_in_batch",
     "uniformity",
@@ -90,12 +91,12 @@ def _triplet(how: str) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _supcon_out(embeddings: Tensor, labels: Tensor) -> Tensor:
     """SupCon with the mean over positives outside the logarithm."""
-    return supcon_loss(embeddings, labels)
+    return supcon(embeddings, labels)
 
 
 def _supcon_in(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """SupCon with the mean over positives inside the logarithm."""
-    return supcon_loss(embeddings, labels, form="in")
+    """SupCon with the mean over positives inside the logarithm, at the temperature of the authors' code."""
+    return supcon(embeddings, labels, 0.07, form="in")
 
 
 def _on_axes(logits: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:

@@ -43,48 +43,73 @@ def cosface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.35, scale:
 
 
 class AngularClassifier(nn.Module):
-    """The cross-entropy of embeddings [n, width] against learnable class directions, with a margin.
-
-    `logits` is `arcface_logits` or `cosface_logits`; margin 0 is the softmax of scaled cosines.
-    """
+    """Learnable prototypes [classes, d], or several a class, under `arcface` or `cosface`."""
 
     def __init__(
         self,
         classes: int,
-        width: int,
-        margin: float,
-        scale: float = 64.0,
-        logits: Callable[..., Tensor] = arcface_logits,
+        d: int,
+        loss: Callable[..., Tensor] | None = None,
+        centres: int | None = None,
+        **parameters: float,
     ) -> None:
         super().__init__()
-        if not (classes > 0 and width > 0 and scale > 0 and 0 <= margin < math.pi / 2):
-            raise UsageError(
-                f"classes, width and scale must be above 0 and 0 <= margin < pi / 2 (radians), "
-                f"got {classes}, {width}, {scale}, {margin}"
-            )
-        self.margin, self.scale, self.logits = margin, scale, logits
-        self.weight = nn.Parameter(torch.empty(classes, width))
-        nn.init.xavier_normal_(self.weight)
+        if not (classes > 0 and d > 0 and (centres is None or centres > 0)):
+            raise UsageError(f"classes, d and centres must be above 0, got {classes}, {d} and {centres}")
+        self.loss, self.parameters_of_loss = loss or arcface, parameters
+        shape = (classes, d) if centres is None else (classes, centres, d)
+        self.prototypes = nn.Parameter(torch.empty(shape))
+        nn.init.xavier_normal_(self.prototypes)
 
-    def cosines(self, embeddings: Tensor) -> Tensor:
-        """[n, classes]."""
-        vectors, weight = working(embeddings, self.weight)
-        return directions(vectors) @ directions(weight.to(vectors)).T
-
-    def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean over embeddings."""
-        logits = self.logits(self.cosines(embeddings), classes, self.margin, self.scale)
-        return cross_entropy(logits, classes) if len(classes) else logits.sum()
+        return self.loss(embeddings, self.prototypes, labels, **self.parameters_of_loss)
 
 
-def arcface(classes: int, width: int, margin: float = 0.5, scale: float = 64.0) -> AngularClassifier:
-    """ArcFace's classifier."""
-    return AngularClassifier(classes, width, margin, scale, arcface_logits)
+def arcface(
+    embeddings: Tensor, prototypes: Tensor, labels: Tensor, scale: float = 64.0, margin: float = 0.5
+) -> Tensor:
+    """ArcFace: the cross-entropy of `arcface_logits` of the cosines, mean over embeddings [n, d].
+
+    prototypes  [classes, d], or [classes, centres, d], of which the nearest counts (sub-centre ArcFace)
+    labels      int [n];  margin in radians
+
+    source  Deng et al. 2019; centres: Deng et al. 2020.
+    """
+    return _angular(embeddings, prototypes, labels, scale, margin, arcface_logits)
 
 
-def cosface(classes: int, width: int, margin: float = 0.35, scale: float = 64.0) -> AngularClassifier:
-    """CosFace's classifier."""
-    return AngularClassifier(classes, width, margin, scale, cosface_logits)
+def cosface(
+    embeddings: Tensor, prototypes: Tensor, labels: Tensor, scale: float = 64.0, margin: float = 0.35
+) -> Tensor:
+    """CosFace: the same with `cosface_logits`.
+
+    source  Wang et al. 2018.
+    """
+    return _angular(embeddings, prototypes, labels, scale, margin, cosface_logits)
+
+
+def cosines(embeddings: Tensor, prototypes: Tensor) -> Tensor:
+    """[n, classes], of [n, d] and [classes, d] or, the nearest of a class' centres, [classes, centres, d]."""
+    vectors, centres = working(embeddings, prototypes)
+    cosine = directions(vectors) @ directions(centres.to(vectors)).flatten(0, -2).T
+    return cosine if prototypes.ndim == 2 else cosine.reshape(len(cosine), *prototypes.shape[:2]).amax(-1)
+
+
+def _angular(
+    embeddings: Tensor,
+    prototypes: Tensor,
+    labels: Tensor,
+    scale: float,
+    margin: float,
+    logits: Callable[..., Tensor],
+) -> Tensor:
+    if not (scale > 0 and 0 <= margin < math.pi / 2):
+        raise UsageError(
+            f"scale must be above 0 and 0 <= margin < pi / 2 (radians), got {scale} and {margin}"
+        )
+    found = logits(cosines(embeddings, prototypes), labels, margin, scale)
+    return cross_entropy(found, labels) if len(labels) else found.sum()
 
 
 def _own(cosine: Tensor, classes: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class Candidates:
     """What a query is compared with beside the keys of its batch.
 
     negatives        [m, d] for all queries, or [batch, m, d] for each
-    queue            [k, d], keys of earlier steps (`momentum.KeyQueue`)
+    queue            [k, d], keys of earlier steps (`momentum.NegativeQueue`)
     query_ids        int [batch], of what each query is about, and `key_ids`, `negative_ids`, `queue_ids`
                      of keys: a key with the id of the query's own key is no negative and is left out
     known_positives  bool [batch, keys]: further keys that are no negatives; keys as they stand in the matrix,
@@ -203,47 +203,50 @@ def _widened(mask: Tensor, width: int) -> Tensor:
     return mask if missing <= 0 else torch.nn.functional.pad(mask, (0, missing))
 
 
-def clip_loss(a: Tensor, b: Tensor, temperature: Temperature | float = 0.07) -> Tensor:
+def clip_loss(
+    first: Tensor, second: Tensor, temperature: LearnableTemperature | float | Tensor = 0.07
+) -> Tensor:
     """Symmetric InfoNCE of two views [batch, d], as CLIP trains images and texts.
 
     source  Radford et al. 2021 (CLIP): learnable temperature, first 0.07, 1 / t at most 100.
     """
-    return info_nce(
-        a, b, temperature() if isinstance(temperature, Temperature) else temperature, symmetric=True
-    )
+    at = temperature() if isinstance(temperature, LearnableTemperature) else temperature
+    return info_nce(first, second, at, symmetric=True)
 
 
-class Temperature(nn.Module):
-    """A learnable temperature: the parameter is log(1 / t), held at log(ceiling) where it is used.
+class LearnableTemperature(nn.Module):
+    """A learnable temperature: the parameter is log(1 / t), held at log(1 / lowest) where it is used.
 
-    Leave it out of weight decay, which would draw t to 1. Raises UsageError for a temperature beyond the
-    ceiling.
+    start   of t: 0.07 in CLIP and MoCo
+    lowest  t at least, 0.01 in CLIP, whose 1 / t is at most 100
+
+    Leave it out of weight decay, which would draw t to 1. Raises UsageError where not 0 < lowest <= start.
     """
 
-    def __init__(self, initial: float = 0.07, ceiling: float = 100.0) -> None:
+    def __init__(self, start: float = 0.07, lowest: float = 0.01) -> None:
         super().__init__()
-        if not 0 < 1 / ceiling <= initial:
-            raise UsageError(
-                f"the initial temperature must be at least 1 / ceiling = {1 / ceiling:g}, got {initial}"
-            )
-        self.ceiling = ceiling
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / initial)))
+        if not 0 < lowest <= start:
+            raise UsageError(f"start must be at least lowest, which is above 0, got {start} and {lowest}")
+        self.lowest = lowest
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / start)))
 
     def forward(self) -> Tensor:
         """t, a scalar."""
-        # The gradient passes the ceiling, so that a scale that is held can come back.
-        held = self.log_scale - (self.log_scale - math.log(self.ceiling)).clamp(min=0).detach()
+        # The gradient passes the bound, so that a scale that is held can come back.
+        held = self.log_scale - (self.log_scale + math.log(self.lowest)).clamp(min=0).detach()
         return torch.exp(-held)
 
 
-def siglip_loss(a: Tensor, b: Tensor, scale: float | Tensor = 10.0, bias: float | Tensor = -10.0) -> Tensor:
-    """The mean over rows of −sum_j log sigmoid(z_ij (scale a_i·b_j + bias)), z = ±1, 1 on the diagonal.
+def siglip(
+    first: Tensor, second: Tensor, scale: float | Tensor = 10.0, bias: float | Tensor = -10.0
+) -> Tensor:
+    """The mean over rows of −sum_j log sigmoid(z_ij (scale x_i·y_j + bias)), z = ±1, 1 on the diagonal.
 
     No softmax: each pair is a decision of its own, and the bias starts at the prior of a batch.
 
     source  Zhai et al. 2023 (SigLIP): scale and bias learnable, first 10 and −10.
     """
-    a, b = working(a, b)
-    logits = scale * directions(a) @ directions(b).T + bias
-    sign = 2 * torch.eye(len(a), dtype=logits.dtype, device=logits.device) - 1
-    return -logsigmoid(sign * logits).sum() / max(len(a), 1)
+    first, second = working(first, second)
+    logits = scale * directions(first) @ directions(second).T + bias
+    sign = 2 * torch.eye(len(first), dtype=logits.dtype, device=logits.device) - 1
+    return -logsigmoid(sign * logits).sum() / max(len(first), 1)

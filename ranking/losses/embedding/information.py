@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from ranking.errors import UsageError
 
 _SATURATED = 0.9
@@ -22,12 +24,15 @@ class InformationBound:
         """Is the value so near the cap that the information may be far above it? Then take more negatives."""
         return self.value > _SATURATED * self.cap
 
+    def __float__(self) -> float:
+        return self.value
+
     def __str__(self) -> str:
         note = ", saturated: more negatives would show more" if self.saturated else ""
         return f"at least {self.value:.3f} nats (at most {self.cap:.3f} can be shown{note})"
 
 
-def information_bound(loss: float, negatives: int) -> InformationBound:
+def mutual_information_bound(loss: float | Tensor, negatives: int) -> InformationBound:
     """log(N + 1) − L, of InfoNCE's mean L with N negatives a query; in a batch of B, N = B − 1.
 
     Holds for negatives drawn independently from the keys' marginal: not with mined negatives, masked or
@@ -39,4 +44,4 @@ def information_bound(loss: float, negatives: int) -> InformationBound:
     if negatives < 1:
         raise UsageError(f"the bound needs at least one negative, got {negatives}")
     cap = math.log(negatives + 1)
-    return InformationBound(cap - loss, cap)
+    return InformationBound(cap - float(loss), cap)

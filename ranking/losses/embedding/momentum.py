@@ -19,19 +19,22 @@ class MomentumEncoder(nn.Module):
     source  He et al. 2020 (MoCo).
     """
 
-    def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
+    def __init__(self, model: nn.Module, momentum: float = 0.999) -> None:
         super().__init__()
         if not 0 <= momentum <= 1:
             raise UsageError(f"momentum must be in [0, 1], got {momentum!r}")
         self.momentum = momentum
-        self.copy = copy.deepcopy(encoder).requires_grad_(False)
+        self.copy = copy.deepcopy(model).requires_grad_(False)
+        # In a tuple: its parameters are not this module's, to be saved or moved with it.
+        self._followed = (model,)
 
     @torch.no_grad()
-    def follow(self, encoder: nn.Module) -> None:
+    def update(self) -> None:
         """One step towards the encoder: after each of the optimizer's."""
-        for mine, theirs in zip(self.copy.parameters(), encoder.parameters(), strict=True):
+        (model,) = self._followed
+        for mine, theirs in zip(self.copy.parameters(), model.parameters(), strict=True):
             mine.lerp_(theirs, 1 - self.momentum)
-        for kept, theirs_now in zip(self.copy.buffers(), encoder.buffers(), strict=True):
+        for kept, theirs_now in zip(self.copy.buffers(), model.buffers(), strict=True):
             kept.copy_(theirs_now)
 
     @torch.no_grad()
@@ -41,40 +44,45 @@ class MomentumEncoder(nn.Module):
         return keys
 
 
-class KeyQueue(nn.Module):
+class NegativeQueue(nn.Module):
     """The keys of the last steps, oldest dropped first, with an id each.
 
     It starts empty and gives out only what was put in: a queue that starts with random vectors offers them as
     negatives in its first steps.
 
-    size  keys at most;  width  of each
+    size  keys at most;  d  numbers of each
     """
 
-    keys: Tensor
-    ids: Tensor
-    put_in: Tensor
+    stored: Tensor
+    stored_ids: Tensor
+    pushed: Tensor
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, d: int) -> None:
         super().__init__()
         if size < 1:
             raise UsageError(f"the queue must have room for at least one key, got size={size}")
-        self.register_buffer("keys", torch.zeros(size, width))
-        self.register_buffer("ids", torch.full((size,), -1, dtype=torch.int64))
-        self.register_buffer("put_in", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("stored", torch.zeros(size, d))
+        self.register_buffer("stored_ids", torch.full((size,), -1, dtype=torch.int64))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
-        return min(int(self.put_in), len(self.keys))
+        return min(int(self.pushed), len(self.stored))
 
     @torch.no_grad()
-    def put(self, keys: Tensor, ids: Tensor | None = None) -> None:
-        """Keep these keys [batch, width], without their gradients; ids int [batch], −1 for none."""
-        kept = keys.detach()[-len(self.keys) :].to(self.keys)
-        places = (int(self.put_in) + len(keys) - len(kept) + torch.arange(len(kept))) % len(self.keys)
-        self.keys[places] = kept
-        self.ids[places] = -1 if ids is None else ids[-len(kept) :].to(self.ids)
-        self.put_in += len(keys)
+    def push(self, keys: Tensor, ids: Tensor | None = None) -> None:
+        """Keep these keys [batch, d], without their gradients; ids int [batch], −1 for none."""
+        kept = keys.detach()[-len(self.stored) :].to(self.stored)
+        places = (int(self.pushed) + len(keys) - len(kept) + torch.arange(len(kept))) % len(self.stored)
+        self.stored[places] = kept
+        self.stored_ids[places] = -1 if ids is None else ids[-len(kept) :].to(self.stored_ids)
+        self.pushed += len(keys)
 
-    def held(self) -> tuple[Tensor, Tensor]:
-        """(keys [n, width], ids [n]) that were put in, as `info_nce` takes them; n = len(queue)."""
-        size = len(self)
-        return self.keys[:size].clone(), self.ids[:size].clone()
+    @property
+    def keys(self) -> Tensor:
+        """[len(queue), d]: what was put in, as `info_nce` takes it."""
+        return self.stored[: len(self)].clone()
+
+    @property
+    def ids(self) -> Tensor:
+        """int64 [len(queue)], −1 where a key has none."""
+        return self.stored_ids[: len(self)].clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from ranking.losses.embedding import (
     cosface_logits,
     uniformity,
 )
+from ranking.losses.embedding.angular import cosines
 
 
 def test_the_own_class_is_moved_by_the_angle() -> None:
@@ -39,23 +41,36 @@ def test_it_falls_with_the_angle_everywhere() -> None:
 @pytest.mark.parametrize("end", [1.0, -1.0])
 def test_gradients_are_finite_on_the_axis(end: float) -> None:
     vectors = torch.tensor([[end, 0.0]], requires_grad=True)
-    head = arcface(2, 2)
-    with torch.no_grad():
-        head.weight.copy_(torch.eye(2))
-    head(vectors, torch.tensor([0])).backward()
-    assert vectors.grad is not None
-    assert torch.isfinite(vectors.grad).all()
-    assert head.weight.grad is not None
-    assert torch.isfinite(head.weight.grad).all()
+    prototypes = torch.eye(2, requires_grad=True)
+    arcface(vectors, prototypes, torch.tensor([0])).backward()
+    for tensor in (vectors, prototypes):
+        assert tensor.grad is not None
+        assert torch.isfinite(tensor.grad).all()
 
 
-@pytest.mark.parametrize("logits", [arcface_logits, cosface_logits])
-def test_without_a_margin_it_is_the_softmax_of_cosines(logits: object) -> None:
+@pytest.mark.parametrize("loss", [arcface, cosface])
+def test_without_a_margin_it_is_the_softmax_of_cosines(loss: Any) -> None:
     torch.manual_seed(0)
-    head = AngularClassifier(4, 3, margin=0.0, scale=10.0, logits=logits).double()  # type: ignore[arg-type]
+    prototypes = torch.randn(4, 3, dtype=torch.float64)
     vectors, classes = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0, 1])
-    cosine = normalize(vectors, dim=-1) @ normalize(head.weight, dim=-1).T
-    assert head(vectors, classes).item() == pytest.approx(cross_entropy(10 * cosine, classes).item())
+    cosine = normalize(vectors, dim=-1) @ normalize(prototypes, dim=-1).T
+    value = loss(vectors, prototypes, classes, scale=10.0, margin=0.0)
+    assert value.item() == pytest.approx(cross_entropy(10 * cosine, classes).item())
+
+
+def test_of_several_centres_the_nearest_counts() -> None:
+    """Two a class; a far second one changes nothing, and has no gradient."""
+    torch.manual_seed(0)
+    near = torch.randn(3, 5, dtype=torch.float64)
+    both = torch.stack([near, -near], 1).requires_grad_()
+    vectors, classes = near + 0.1 * torch.randn(3, 5, dtype=torch.float64), torch.arange(3)
+    value = arcface(vectors, both, classes, scale=4.0)
+    cosine = (normalize(vectors, dim=-1) @ normalize(near, dim=-1).T).abs()
+    expected = cross_entropy(arcface_logits(cosine, classes, scale=4.0), classes)
+    assert value.item() == pytest.approx(expected.item())
+    value.backward()
+    assert both.grad is not None
+    assert both.grad[:, 0].any(-1).all()
 
 
 def test_cosface_by_hand() -> None:
@@ -76,7 +91,7 @@ def test_a_margin_separates_more_than_none() -> None:
             optimizer.zero_grad()
             head(vectors, classes).backward()
             optimizer.step()
-        cosine = head.cosines(vectors).detach()
+        cosine = cosines(vectors, head.prototypes).detach()
         own = torch.arange(3)[None] == classes[:, None]
         gaps.append((cosine[own] - cosine[~own].reshape(60, 2).amax(1)).mean().item())
     assert gaps[1] > gaps[0] + 0.01
@@ -84,8 +99,9 @@ def test_a_margin_separates_more_than_none() -> None:
 
 def test_degrees_are_refused() -> None:
     with pytest.raises(UsageError, match="radians"):
-        arcface(10, 4, margin=28.6)
-    assert cosface(10, 4).margin == 0.35
+        arcface(torch.ones(1, 2), torch.eye(2), torch.tensor([0]), margin=28.6)
+    with pytest.raises(UsageError, match="must be above 0"):
+        AngularClassifier(0, 4)
 
 
 def test_a_collapse_is_seen() -> None:

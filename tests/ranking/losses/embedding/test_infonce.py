@@ -15,16 +15,17 @@ from torch.nn.functional import cross_entropy, normalize
 from ranking.errors import UsageError
 from ranking.losses.embedding import (
     Candidates,
-    KeyQueue,
+    LearnableTemperature,
     MomentumEncoder,
-    Temperature,
-    cached_backward,
+    NegativeQueue,
+    cached_step,
     clip_loss,
     info_nce,
     infonce,
-    information_bound,
-    siglip_loss,
-    supcon_loss,
+    mutual_information_bound,
+    nt_xent,
+    siglip,
+    supcon,
 )
 
 
@@ -53,7 +54,7 @@ def test_symmetric_is_the_mean_of_both_ways() -> None:
     s, own = logits_of(q, k, 0.07), torch.arange(6)
     expected = (cross_entropy(s, own) + cross_entropy(s.T, own)) / 2
     assert clip_loss(q, k).item() == pytest.approx(expected.item())
-    assert clip_loss(q, k, Temperature()).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert clip_loss(q, k, LearnableTemperature()).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_negatives_of_all_of_each_and_of_the_queue_are_further_columns() -> None:
@@ -164,11 +165,11 @@ def test_siglip_is_a_decision_for_each_pair() -> None:
         for i in range(3)
         for j in range(3)
     )
-    assert siglip_loss(a, b).item() == pytest.approx(total / 3)
+    assert siglip(a, b).item() == pytest.approx(total / 3)
 
 
 def test_the_temperature_stays_at_its_ceiling_and_comes_back() -> None:
-    temperature = Temperature(initial=0.01, ceiling=100)
+    temperature = LearnableTemperature(start=0.01, lowest=0.01)
     with torch.no_grad():
         temperature.log_scale += 3
     value = temperature()
@@ -176,8 +177,8 @@ def test_the_temperature_stays_at_its_ceiling_and_comes_back() -> None:
     value.backward()
     assert temperature.log_scale.grad is not None
     assert temperature.log_scale.grad != 0
-    with pytest.raises(UsageError, match="at least 1 / ceiling"):
-        Temperature(initial=0.001)
+    with pytest.raises(UsageError, match="at least lowest"):
+        LearnableTemperature(start=0.001)
 
 
 def test_shapes_and_choices_are_checked() -> None:
@@ -201,80 +202,82 @@ def test_with_one_positive_each_it_is_nt_xent(form: Any) -> None:
     s = logits_of(z, z, 0.07).masked_fill(torch.eye(8, dtype=torch.bool), -1e30)
     expected = cross_entropy(s, torch.arange(8).roll(4))
     labels = torch.arange(4).repeat(2)
-    assert supcon_loss(z, labels, form=form).item() == pytest.approx(expected.item())
+    assert supcon(z, labels, 0.07, form=form).item() == pytest.approx(expected.item())
+    assert nt_xent(a, b, 0.07).item() == pytest.approx(expected.item())
 
 
 def test_inside_is_at_most_outside() -> None:
     for seed in range(5):
         z, _ = pair(12, seed=seed)
         labels = torch.arange(12) % 3
-        assert supcon_loss(z, labels, form="in") <= supcon_loss(z, labels, form="out") + 1e-12
+        assert supcon(z, labels, form="in") <= supcon(z, labels, form="out") + 1e-12
 
 
 def test_anchors_without_a_positive_are_left_out_of_the_mean() -> None:
     z, _ = pair(5)
     logs = logits_of(z, z, 0.07).masked_fill(torch.eye(5, dtype=torch.bool), -1e30).log_softmax(1)
     expected = -(logs[0, 1] + logs[1, 0]) / 2
-    assert supcon_loss(z, torch.tensor([0, 0, 1, 2, 3])).item() == pytest.approx(expected.item())
-    assert supcon_loss(z, torch.arange(5)).item() == 0
+    assert supcon(z, torch.tensor([0, 0, 1, 2, 3]), 0.07).item() == pytest.approx(expected.item())
+    assert supcon(z, torch.arange(5)).item() == 0
 
 
 # --- MoCo, large batches, information -----------------------------------------------------------------
 
 
 def test_the_queue_holds_only_what_was_put_in() -> None:
-    queue = KeyQueue(5, 2)
-    assert len(queue.held()[0]) == 0
+    queue = NegativeQueue(5, 2)
+    assert len(queue.keys) == 0
     first = torch.arange(6.0).reshape(3, 2).requires_grad_()
-    queue.put(first, torch.tensor([10, 11, 12]))
-    keys, ids = queue.held()
+    queue.push(first, torch.tensor([10, 11, 12]))
+    keys, ids = queue.keys, queue.ids
     assert torch.equal(keys, first.detach())
     assert not keys.requires_grad
     assert ids.tolist() == [10, 11, 12]
-    queue.put(torch.full((4, 2), 9.0))
-    assert sorted(queue.held()[1].tolist()) == [-1, -1, -1, -1, 12]  # the oldest two made room
-    other = KeyQueue(5, 2)
+    queue.push(torch.full((4, 2), 9.0))
+    assert sorted(queue.ids.tolist()) == [-1, -1, -1, -1, 12]  # the oldest two made room
+    other = NegativeQueue(5, 2)
     other.load_state_dict(queue.state_dict())
-    assert torch.equal(other.held()[0], queue.held()[0])
-    queue.put(torch.arange(14.0).reshape(7, 2), torch.arange(7))
-    assert sorted(queue.held()[1].tolist()) == [2, 3, 4, 5, 6]
+    assert torch.equal(other.keys, queue.keys)
+    queue.push(torch.arange(14.0).reshape(7, 2), torch.arange(7))
+    assert sorted(queue.ids.tolist()) == [2, 3, 4, 5, 6]
 
 
 def test_the_first_steps_have_no_invented_negatives() -> None:
     q, k = pair()
-    queue = KeyQueue(100, 5)
-    keys, ids = queue.held()
+    queue = NegativeQueue(100, 5)
+    keys, ids = queue.keys, queue.ids
     value = info_nce(q, k, others=Candidates(queue=keys, queue_ids=ids))
     assert value.item() == pytest.approx(info_nce(q, k).item())
 
 
 def test_the_momentum_encoder_follows() -> None:
+    """And neither trains nor saves the encoder it follows."""
     encoder = nn.Linear(2, 1)
     momentum = MomentumEncoder(encoder, 0.9)
     start = encoder.weight.detach().clone()
     with torch.no_grad():
         encoder.weight += 1
-    momentum.follow(encoder)
+    momentum.update()
     assert torch.allclose(momentum.copy.weight, start + 0.1)
     assert not momentum(torch.ones(1, 2)).requires_grad
+    assert set(momentum.state_dict()) == {"copy.weight", "copy.bias"}
+    assert not any(parameter.requires_grad for parameter in momentum.parameters())
 
 
 def test_cached_gradients_are_those_of_the_whole_batch_with_dropout_on() -> None:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).double()
-    chunks = list(torch.randn(12, 4, dtype=torch.float64).split([5, 4, 3]))
-
-    def loss(embeddings: Tensor) -> Tensor:
-        return info_nce(embeddings[:6], embeddings[6:])
+    queries, keys = torch.randn(2, 7, 4, dtype=torch.float64)
 
     torch.manual_seed(5)
-    expected = loss(torch.cat([encoder(chunk) for chunk in chunks]))
+    encoded = [torch.cat([encoder(part) for part in batch.split(3)]) for batch in (queries, keys)]
+    expected = info_nce(*encoded)
     expected.backward()
     gradients = [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
     following = torch.rand(1)
     encoder.zero_grad()
     torch.manual_seed(5)
-    value = cached_backward(encoder, chunks, loss)
+    value = cached_step(encoder, (queries, keys), info_nce, chunk=3)
     assert value.item() == pytest.approx(expected.item())
     for parameter, gradient in zip(encoder.parameters(), gradients, strict=True):
         assert parameter.grad is not None
@@ -291,16 +294,19 @@ def test_the_bound_stays_below_the_information_of_gaussians() -> None:
         x = torch.randn(size, width, generator=generator)
         y = rho * x + math.sqrt(1 - rho**2) * torch.randn(size, width, generator=generator)
         ratio = (-((y[None] - rho * x[:, None]) ** 2) / (2 * (1 - rho**2)) + y[None] ** 2 / 2).sum(-1)
-        values.append(information_bound(cross_entropy(ratio, torch.arange(size)).item(), size - 1).value)
+        values.append(
+            mutual_information_bound(cross_entropy(ratio, torch.arange(size)).item(), size - 1).value
+        )
     mean, error = torch.tensor(values).mean().item(), torch.tensor(values).std().item() / math.sqrt(20)
     assert truth - 0.15 < mean < truth + 3 * error
 
 
 def test_a_saturated_bound_says_so() -> None:
-    bound = information_bound(0.01, 15)
+    bound = mutual_information_bound(0.01, 15)
     assert bound.cap == pytest.approx(math.log(16))
     assert bound.saturated
     assert "saturated" in str(bound)
-    assert not information_bound(2.0, 15).saturated
+    assert not mutual_information_bound(2.0, 15).saturated
     with pytest.raises(UsageError, match="at least one negative"):
-        information_bound(1.0, 0)
+        mutual_information_bound(1.0, 0)
+    assert float(bound) == bound.value == pytest.approx(math.log(16) - 0.01)

@@ -1,4 +1,4 @@
-"""Supervised contrastive loss: every item of a label is a positive of every other."""
+"""Every item of a label a positive of every other: SupCon, and NT-Xent where the label is the item itself."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ranking.errors import unknown_name
+from ranking.errors import UsageError, unknown_name
 from ranking.losses.embedding.distances import directions, working
 from ranking.losses.embedding.mining import pairs_of
 
 _FLOOR = -1e30
 
 
-def supcon_loss(
-    embeddings: Tensor, labels: Tensor, temperature: float = 0.07, form: Literal["out", "in"] = "out"
+def supcon(
+    embeddings: Tensor, labels: Tensor, temperature: float = 0.1, form: Literal["out", "in"] = "out"
 ) -> Tensor:
     """The mean over anchors i that have a positive, P(i) the others of their label and A(i) all others, of
 
@@ -26,7 +26,7 @@ def supcon_loss(
     out of the mean, and a batch without any is 0. With one positive each, both are NT-Xent.
 
     embeddings  [batch, d], labels int [batch]
-    temperature 0.07 in the authors' code, 0.1 in the paper's ImageNet runs
+    temperature 0.1 in the paper's ImageNet runs, 0.07 in the authors' code
 
     source  Khosla et al. 2020.
     """
@@ -44,3 +44,18 @@ def supcon_loss(
     else:
         values = count.clamp(min=1).to(logs).log() - torch.where(positive, logs, _FLOOR).logsumexp(1)
     return torch.where(count > 0, values, 0.0 * logits.sum(1)).sum() / (count > 0).sum().clamp(min=1)
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.5) -> Tensor:
+    """SimCLR's loss of two views [n, d]: each of the 2 n against its other view, all others its negatives.
+
+        mean over i of −log( exp(z_i·z_j(i) / t) / sum_{a != i} exp(z_i·z_a / t) )
+
+    temperature 0.1 … 0.5 in the paper
+
+    source  Chen et al. 2020 (SimCLR); Sohn 2016.
+    """
+    if first.shape != second.shape:
+        raise UsageError(f"two views must be alike, got {tuple(first.shape)} and {tuple(second.shape)}")
+    items = torch.arange(len(first), device=first.device)
+    return supcon(torch.cat([first, second]), torch.cat([items, items]), temperature)
