@@ -34,7 +34,7 @@ from ranking.losses.embedding.angular import (
 from ranking.losses.embedding.audit import EmbeddingAudit, alignment, audit_embeddings, uniformity
 from ranking.losses.embedding.distances import directions
 from ranking.losses.embedding.gradcache import cached_step
-from ranking.losses.embedding.infonce import Candidates, LearnableTemperature, clip_loss, info_nce, siglip
+from ranking.losses.embedding.infonce import LearnableTemperature, clip_loss, info_nce, siglip
 from ranking.losses.embedding.information import InformationBound, mutual_information_bound
 from ranking.losses.embedding.mining import MINERS, Triplets, mine_triplets
 from ranking.losses.embedding.momentum import MomentumEncoder, NegativeQueue
@@ -46,7 +46,6 @@ __all__ = [
     "EMBEDDING_LOSSES",
     "MINERS",
     "AngularClassifier",
-    "Candidates",
     "EmbeddingAudit",
     "InformationBound",
     "LearnableTemperature",

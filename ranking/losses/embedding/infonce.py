@@ -9,7 +9,7 @@ that memory grows with the block and not with the square of the batch.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -22,185 +22,194 @@ from ranking.losses.embedding.distances import directions, working
 
 _FLOOR = -1e30
 """What a masked key scores: its softmax is 0, and 0 times its logarithm is not NaN, as it is with −inf."""
-BLOCK_CELLS = 1 << 22
-"""Cells of the similarity matrix above which rows are reduced in blocks of about so many."""
 
-LogQOn = Literal["none", "all", "negatives"]
+BLOCK_BYTES = 1 << 28
+"""Logits up to this size are one matrix."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Candidates:
-    """What a query is compared with beside the keys of its batch.
-
-    negatives        [m, d] for all queries, or [batch, m, d] for each
-    queue            [k, d], keys of earlier steps (`momentum.NegativeQueue`)
-    query_ids        int [batch], of what each query is about, and `key_ids`, `negative_ids`, `queue_ids`
-                     of keys: a key with the id of the query's own key is no negative and is left out
-    known_positives  bool [batch, keys]: further keys that are no negatives; keys as they stand in the matrix,
-                     the batch's, then the queue's and shared negatives'
-    log_q            float [keys]: log of the chance that sampling offers a key, subtracted from its logit
-                     where `log_q_on` says so: "all", or "negatives" alone, since a query's own key is not
-                     sampled (Yi et al. 2019; Khrylchenko et al. 2025)
-    """
-
-    negatives: Tensor | None = None
-    queue: Tensor | None = None
-    query_ids: Tensor | None = None
-    key_ids: Tensor | None = None
-    negative_ids: Tensor | None = None
-    queue_ids: Tensor | None = None
-    known_positives: Tensor | None = None
-    log_q: Tensor | None = None
-    log_q_on: LogQOn = "none"
+LogQOn = Literal["negatives", "all"]
 
 
 def info_nce(
     queries: Tensor,
     keys: Tensor,
-    temperature: float | Tensor = 0.05,
-    *,
-    others: Candidates | None = None,
+    temperature: float | Tensor = 0.07,
+    negatives: Tensor | None = None,
+    in_batch: bool = True,
+    key_ids: Tensor | None = None,
     positives: Tensor | None = None,
+    log_q: Tensor | None = None,
+    *,
+    ignored: Tensor | None = None,
+    log_q_on: LogQOn = "negatives",
     normalize: bool = True,
     symmetric: bool = False,
     reduction: Literal["mean", "none"] = "mean",
+    block_bytes: int = BLOCK_BYTES,
 ) -> Tensor:
-    """InfoNCE of queries [batch, d] and keys [batch, d], the i-th of which belong together.
+    """InfoNCE of queries [n, d] and keys [n, d]: the positive of query i is key i.
 
-    temperature  0.05 (sentence-transformers' scale 20), 0.07 (MoCo, CLIP's first), 0.1 … 0.5 (SimCLR)
-    others       negatives beside the batch's own, masks and corrections
-    positives    bool [batch, batch]: several keys belong to a query; the mean of their logarithms, each
-                 against all keys (SupCon's outside form). By default the diagonal alone
+    The keys of the matrix are those of the batch, then shared negatives; masks, ids and log_q are of all of
+    them, or of the batch's alone.
+
+    temperature  0.07 (MoCo, CLIP's first), 0.05 (sentence-transformers' scale 20), 0.1 … 0.5 (SimCLR)
+    negatives    [m, d] for all queries (mined, or of a `NegativeQueue`), or [n, k, d], each query's own
+    in_batch     are the keys of other queries negatives?
+    key_ids      int64 [keys], of what each key is; a key with the id of the query's own is no negative of it.
+                 A negative id is none
+    positives    bool [n, keys]: several keys belong to a query; the mean of their logarithms, each against
+                 all keys (SupCon's outside form). By default key i alone
+    log_q        float [keys]: log of the chance that sampling offers a key, subtracted from its logit where
+                 it is a negative (a query's own key is not sampled: Khrylchenko et al. 2025), or, with
+                 log_q_on="all", from every logit (Yi et al. 2019)
+    ignored      bool [n, keys]: further keys that are no negatives of a query
     normalize    take directions: similarities are cosines
-    symmetric    half of it from the keys to the queries; only where there are no `others` but ids
-    reduction    "mean" over queries, or "none", [batch]
+    symmetric    half of it from the keys to the queries; with key_ids and positives, but no other negatives
+    reduction    "mean" over queries, or "none", [n]
+    block_bytes  logits beyond this are reduced some rows at a time, and computed again in the backward pass
 
-    Without others and positives this is `cross_entropy(q kᵀ / t, arange)`.
+    In a batch alone this is `cross_entropy(q kᵀ / t, arange)`.
     Raises UsageError for shapes that do not fit and an unknown choice.
 
     source  van den Oord, Li, Vinyals 2018; in-batch: Sohn 2016, Chen et al. 2020 (SimCLR).
     """
-    others = others or Candidates()
-    _check(queries, keys, others, symmetric, reduction)
+    _check(queries, keys, negatives, in_batch, positives, symmetric, log_q, reduction, log_q_on)
     queries, keys = working(queries, keys)
     if normalize:
         queries, keys = directions(queries), directions(keys)
-    values = _one_way(queries, keys, temperature, others, positives, normalize)
+    shared, own = _negatives(negatives, normalize)
+    rows = _Rows(
+        keys=keys, shared=shared, in_batch=in_batch, scale=1 / temperature, ids=key_ids, positives=positives,
+        ignored=ignored, log_q=None if log_q is None else log_q.to(queries), log_q_on=log_q_on,
+    )  # fmt: skip
+    values = _one_way(queries, rows, own, block_bytes)
     if symmetric:
-        turned = Candidates(query_ids=others.key_ids, key_ids=others.query_ids)
-        back = None if positives is None else positives.T
-        values = (values + _one_way(keys, queries, temperature, turned, back, normalize)) / 2
-    return (
-        values.mean()
-        if reduction == "mean" and len(values)
-        else values.sum()
-        if reduction == "mean"
-        else values
-    )
+        turned = replace(rows, keys=queries, positives=None if positives is None else positives.T)
+        values = (values + _one_way(keys, turned, None, block_bytes)) / 2
+    if reduction == "none":
+        return values
+    return values.mean() if len(values) else values.sum()
 
 
-def _check(queries: Tensor, keys: Tensor, others: Candidates, symmetric: bool, reduction: str) -> None:
+def _check(
+    queries: Tensor,
+    keys: Tensor,
+    negatives: Tensor | None,
+    in_batch: bool,
+    positives: Tensor | None,
+    symmetric: bool,
+    log_q: Tensor | None,
+    reduction: str,
+    log_q_on: str,
+) -> None:
     if queries.shape != keys.shape or queries.ndim != 2:
         raise UsageError(
             f"queries and keys must be [batch, d] alike, got {tuple(queries.shape)} and {tuple(keys.shape)}"
         )
+    if negatives is not None and (
+        negatives.ndim not in (2, 3)
+        or negatives.shape[-1] != keys.shape[1]
+        or (negatives.ndim == 3 and len(negatives) != len(keys))
+    ):
+        raise UsageError(
+            f"negatives must be [m, {keys.shape[1]}] or [{len(keys)}, k, {keys.shape[1]}], got "
+            f"{tuple(negatives.shape)}"
+        )
     if reduction not in ("mean", "none"):
         raise unknown_name("reduction", reduction, ("mean", "none"))
-    if others.log_q_on not in ("none", "all", "negatives"):
-        raise unknown_name("log_q_on", others.log_q_on, ("none", "all", "negatives"))
-    if symmetric and any(
-        x is not None for x in (others.negatives, others.queue, others.log_q, others.known_positives)
-    ):
-        raise UsageError("symmetric InfoNCE has the batch's keys alone: leave out negatives, queue and log_q")
+    if log_q_on not in ("negatives", "all"):
+        raise unknown_name("log_q_on", log_q_on, ("negatives", "all"))
+    if not in_batch and (positives is not None or negatives is None):
+        raise UsageError(
+            "without in_batch a query has its own key and given negatives: give some, no positives"
+        )
+    if symmetric and (negatives is not None or log_q is not None or not in_batch):
+        raise UsageError("symmetric InfoNCE has the batch's keys alone: leave out negatives and log_q")
 
 
-def _one_way(
-    queries: Tensor,
-    keys: Tensor,
-    temperature: float | Tensor,
-    others: Candidates,
-    positives: Tensor | None,
-    normalize: bool,
-) -> Tensor:
-    """[batch]: the value of each query."""
-    more = [t for t in (others.queue, others.negatives if _is_shared(others) else None) if t is not None]
-    more = [directions(working(t)[0]) if normalize else working(t)[0] for t in more]
-    every = torch.cat([keys, *more]) if more else keys
-    own = others.negatives if others.negatives is not None and not _is_shared(others) else None
-    if own is not None:
-        own = directions(working(own)[0]) if normalize else working(own)[0]
-    ids = _ids(others, len(keys))
-    correction = None if others.log_q is None or others.log_q_on == "none" else others.log_q.to(queries)
-    scale = 1 / temperature
+def _negatives(given: Tensor | None, normalize: bool) -> tuple[Tensor | None, Tensor | None]:
+    """(shared negatives [m, d], each query's own [n, k, d])."""
+    if given is None:
+        return None, None
+    (vectors,) = working(given)
+    vectors = directions(vectors) if normalize else vectors
+    return (vectors, None) if vectors.ndim == 2 else (None, vectors)
 
-    def block(rows: Tensor, q: Tensor, mine: Tensor | None) -> Tensor:
-        logits = (q * scale) @ every.T
-        place = torch.arange(len(every), device=q.device)
-        if correction is not None:
-            kept = place[None, :] == rows[:, None] if others.log_q_on == "negatives" else None
-            logits = logits - (
-                correction[None, :] if kept is None else torch.where(kept, 0.0, correction[None, :])
-            )
-        positive = None if positives is None else _widened(positives[rows], len(every))
-        if ids is not None or others.known_positives is not None:
-            own_key = place[None, :] == rows[:, None] if positive is None else positive
-            logits = logits.masked_fill(_left_out(rows, own_key, ids, others), _FLOOR)
-        belongs = logits.gather(1, rows[:, None])[:, 0]
-        if positive is not None:
-            belongs = torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
-        if mine is not None:
-            logits = torch.cat([logits, (q[:, None, :] * mine).sum(-1) * scale], 1)
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """What rows of the matrix are made of; arguments of `info_nce`."""
+
+    keys: Tensor
+    shared: Tensor | None
+    in_batch: bool
+    scale: float | Tensor
+    ids: Tensor | None
+    positives: Tensor | None
+    ignored: Tensor | None
+    log_q: Tensor | None
+    log_q_on: LogQOn
+
+    @property
+    def every(self) -> Tensor:
+        """The keys of the matrix."""
+        return self.keys if self.shared is None else torch.cat([self.keys, self.shared])
+
+    def values(self, rows: Tensor, queries: Tensor, own: Tensor | None, every: Tensor) -> Tensor:
+        """[rows]: the value of these queries."""
+        queries = queries * self.scale
+        logits = queries @ every.T
+        itself = torch.arange(len(every), device=rows.device) == rows[:, None]
+        positive = itself if self.positives is None else _wide(self.positives[rows], len(every), False)
+        if self.log_q is not None:
+            correction = _wide(self.log_q[None, :], len(every), 0.0)
+            if self.log_q_on == "negatives":
+                correction = torch.where(positive, 0.0, correction)
+            logits = logits - correction
+        out = self._left_out(rows, positive, len(every))
+        if out is not None:
+            logits = logits.masked_fill(out, _FLOOR)
+        belongs = torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+        if own is not None:
+            logits = torch.cat([logits, (queries[:, None, :] * own).sum(-1)], 1)
         values = logits.logsumexp(1) - belongs
         # A query without a key that belongs to it has nothing to learn.
-        return values if positive is None else torch.where(positive.any(1), values, 0.0 * values)
+        return torch.where(positive.any(1), values, 0.0 * values)
 
-    size = len(queries)
-    rows = torch.arange(size, device=queries.device)
-    step = max(1, BLOCK_CELLS // max(len(every), 1))
+    def _left_out(self, rows: Tensor, positive: Tensor, width: int) -> Tensor | None:
+        """bool [rows, keys]: keys that are no negatives of a query, nor its positives; None for none."""
+        out = None
+        if self.ids is not None:
+            mine = self.ids[rows][:, None]
+            out = (_wide(self.ids[None, :], width, -1) == mine) & (mine >= 0)
+        if self.ignored is not None:
+            ignored = _wide(self.ignored[rows], width, False)
+            out = ignored if out is None else out | ignored
+        if not self.in_batch:
+            others = torch.arange(width, device=rows.device) < len(self.keys)
+            out = others.expand(positive.shape) if out is None else out | others
+        return None if out is None else out & ~positive
+
+
+def _one_way(queries: Tensor, rows: _Rows, own: Tensor | None, block_bytes: int) -> Tensor:
+    """[n]: the value of each query, in one block or in several."""
+    every, size = rows.every, len(queries)
+    numbers = torch.arange(size, device=queries.device)
+    step = max(1, block_bytes // max(len(every) * every.element_size(), 1))
     if size <= step:
-        return block(rows, queries, own)
+        return rows.values(numbers, queries, own, every)
     parts = [
-        checkpoint(block, part, queries[part], None if own is None else own[part], use_reentrant=False)
-        for part in torch.split(rows, step)
+        checkpoint(
+            rows.values, part, queries[part], None if own is None else own[part], every, use_reentrant=False
+        )
+        for part in torch.split(numbers, step)
     ]
     return torch.cat(parts)
 
 
-def _is_shared(others: Candidates) -> bool:
-    return others.negatives is not None and others.negatives.ndim == 2
-
-
-def _ids(others: Candidates, batch: int) -> Tensor | None:
-    """int [keys], −1 where a key has no id; None where nothing is known of any."""
-    if others.key_ids is None and others.query_ids is None:
-        return None
-    own = others.key_ids if others.key_ids is not None else others.query_ids
-    assert own is not None
-    parts = [own]
-    for keys, ids in (
-        (others.queue, others.queue_ids),
-        (others.negatives if _is_shared(others) else None, others.negative_ids),
-    ):
-        if keys is not None:
-            parts.append(own.new_full((len(keys),), -1) if ids is None else ids.to(own))
-    return torch.cat(parts)
-
-
-def _left_out(rows: Tensor, positive: Tensor, ids: Tensor | None, others: Candidates) -> Tensor:
-    """bool [rows, keys]: keys that are no negatives of a query, its positives not among them."""
-    out = torch.zeros_like(positive)
-    if ids is not None:
-        wanted = (others.query_ids if others.query_ids is not None else others.key_ids)[rows]  # type: ignore[index]
-        out = ids[None, :] == wanted[:, None]
-    if others.known_positives is not None:
-        out = out | _widened(others.known_positives[rows], positive.shape[1])
-    return out & ~positive
-
-
-def _widened(mask: Tensor, width: int) -> Tensor:
-    """The mask with as many False columns behind it as make `width`."""
-    missing = width - mask.shape[1]
-    return mask if missing <= 0 else torch.nn.functional.pad(mask, (0, missing))
+def _wide(given: Tensor, width: int, filler: float) -> Tensor:
+    """[…, width]: what is said of the batch's keys alone says `filler` of the others."""
+    missing = width - given.shape[-1]
+    return given if missing <= 0 else torch.nn.functional.pad(given, (0, missing), value=filler)
 
 
 def clip_loss(

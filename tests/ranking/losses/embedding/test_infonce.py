@@ -14,14 +14,12 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ranking.errors import UsageError
 from ranking.losses.embedding import (
-    Candidates,
     LearnableTemperature,
     MomentumEncoder,
     NegativeQueue,
     cached_step,
     clip_loss,
     info_nce,
-    infonce,
     mutual_information_bound,
     nt_xent,
     siglip,
@@ -34,7 +32,7 @@ def pair(size: int = 6, width: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
     return q.requires_grad_(), k.requires_grad_()
 
 
-def logits_of(q: Tensor, k: Tensor, temperature: float = 0.05) -> Tensor:
+def logits_of(q: Tensor, k: Tensor, temperature: float = 0.07) -> Tensor:
     return normalize(q, dim=-1) @ normalize(k, dim=-1).T / temperature
 
 
@@ -57,69 +55,79 @@ def test_symmetric_is_the_mean_of_both_ways() -> None:
     assert clip_loss(q, k, LearnableTemperature()).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_negatives_of_all_of_each_and_of_the_queue_are_further_columns() -> None:
+def test_negatives_of_all_and_of_each_are_further_columns() -> None:
     q, k = pair()
     more = torch.randn(4, 5, generator=torch.manual_seed(3), dtype=torch.float64)
     wide = cross_entropy(logits_of(q, torch.cat([k, more])), torch.arange(6)).item()
-    assert info_nce(q, k, others=Candidates(negatives=more)).item() == pytest.approx(wide)
-    assert info_nce(q, k, others=Candidates(queue=more)).item() == pytest.approx(wide)
-    each = more.expand(6, 4, 5)
-    assert info_nce(q, k, others=Candidates(negatives=each)).item() == pytest.approx(wide)
+    assert info_nce(q, k, negatives=more).item() == pytest.approx(wide)
+    assert info_nce(q, k, negatives=more.expand(6, 4, 5)).item() == pytest.approx(wide)
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["shared", "a query's own"])
+def test_without_the_batch_there_are_given_negatives_alone(each: bool) -> None:
+    q, k = pair()
+    more = torch.randn(4, 5, generator=torch.manual_seed(3), dtype=torch.float64)
+    own = logits_of(q, k).diagonal()[:, None]
+    expected = cross_entropy(torch.cat([own, logits_of(q, more)], 1), torch.zeros(6, dtype=torch.int64))
+    value = info_nce(q, k, negatives=more.expand(6, 4, 5) if each else more, in_batch=False)
+    assert value.item() == pytest.approx(expected.item())
 
 
 def probabilities(q: Tensor, k: Tensor, **given: Any) -> Tensor:
-    """d L_i / d (q_i·k_j / t) by the keys, plus the own key's 1: the softmax that the loss has."""
-    columns = torch.zeros(len(q), len(k) + 3, dtype=torch.float64)
+    """The size of d L_i / d k_j: 0 exactly where the softmax gives key j no probability."""
+    columns = torch.zeros(len(q), len(k), dtype=torch.float64)
     for i in range(len(q)):
-        value = info_nce(q, k, others=Candidates(**given), reduction="none")[i]
+        value = info_nce(q, k, **given, reduction="none")[i]
         (by_key,) = torch.autograd.grad(value, k, retain_graph=True)
-        columns[i, : len(k)] = by_key.abs().sum(-1)
+        columns[i] = by_key.abs().sum(-1)
     return columns
 
 
 def test_a_key_of_the_own_id_has_probability_zero() -> None:
-    """Not nearly: exactly; and the loss is that of the matrix without it."""
+    """Not nearly: exactly; and the loss is that of the matrix without it. A negative id is none."""
     q, k = pair(4)
-    ids = torch.tensor([7, 8, 7, 9])
-    masked = probabilities(q, k, query_ids=ids, key_ids=ids)
+    ids = torch.tensor([7, -1, 7, -1])
+    masked = probabilities(q, k, key_ids=ids)
     assert masked[0, 2] == 0
     assert masked[2, 0] == 0
     assert masked[0, 1] > 0
-    value = info_nce(q, k, others=Candidates(query_ids=ids, key_ids=ids), reduction="none")
+    assert masked[1, 3] > 0
+    value = info_nce(q, k, key_ids=ids, reduction="none")
     rest = logits_of(q, k)[0, [0, 1, 3]]
     assert value[0].item() == pytest.approx((rest.logsumexp(0) - rest[0]).item())
 
 
-def test_ids_reach_the_queue_and_shared_negatives() -> None:
+def test_ids_reach_shared_negatives() -> None:
+    """Those of a queue, which may have been seen before; ids of the batch alone say nothing of them."""
     q, k = pair(4)
     queue = torch.randn(3, 5, generator=torch.manual_seed(3), dtype=torch.float64)
-    ids, queue_ids = torch.arange(4), torch.tensor([-1, 2, 50])
-    value = info_nce(
-        q, k, others=Candidates(query_ids=ids, queue=queue, queue_ids=queue_ids), reduction="none"
-    )
+    ids = torch.tensor([0, 1, 2, 3, -1, 2, 50])
+    value = info_nce(q, k, negatives=queue, key_ids=ids, reduction="none")
     s = logits_of(q, torch.cat([k, queue]))
     without = s[2, [0, 1, 2, 3, 4, 6]]
     assert value[2].item() == pytest.approx((without.logsumexp(0) - s[2, 2]).item())
     assert value[1].item() == pytest.approx((s[1].logsumexp(0) - s[1, 1]).item())
+    short = info_nce(q, k, negatives=queue, key_ids=ids[:4], reduction="none")
+    assert short[2].item() == pytest.approx((s[2].logsumexp(0) - s[2, 2]).item())
 
 
-def test_known_positives_are_left_out() -> None:
+def test_ignored_keys_are_left_out() -> None:
     q, k = pair(4)
     known = torch.zeros(4, 4, dtype=torch.bool)
     known[0, 3] = known[0, 0] = True  # its own key stays, whatever is said of it
-    value = info_nce(q, k, others=Candidates(known_positives=known), reduction="none")
+    value = info_nce(q, k, ignored=known, reduction="none")
     rest = logits_of(q, k)[0, :3]
     assert value[0].item() == pytest.approx((rest.logsumexp(0) - rest[0]).item())
 
 
-@pytest.mark.parametrize("on", ["none", "all", "negatives"])
+@pytest.mark.parametrize("on", ["negatives", "all"])
 def test_log_q_is_subtracted_where_it_says(on: Any) -> None:
     q, k = pair()
     log_q = torch.log(torch.tensor([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], dtype=torch.float64))
     s = logits_of(q, k)
     own = torch.eye(6, dtype=torch.bool)
-    shifted = {"none": s, "all": s - log_q, "negatives": torch.where(own, s, s - log_q)}[on]
-    value = info_nce(q, k, others=Candidates(log_q=log_q, log_q_on=on))
+    shifted = {"all": s - log_q, "negatives": torch.where(own, s, s - log_q)}[on]
+    value = info_nce(q, k, log_q=log_q, log_q_on=on)
     assert value.item() == pytest.approx(cross_entropy(shifted, torch.arange(6)).item())
 
 
@@ -132,14 +140,16 @@ def test_several_positives_are_averaged_outside_the_logarithm() -> None:
     assert value[0].item() == pytest.approx(-(logs[0, 0] + logs[0, 2]).item() / 2)
 
 
-def test_blocks_give_what_the_whole_matrix_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_give_what_the_whole_matrix_gives() -> None:
     q, k = pair(50)
-    ids = torch.arange(50) % 40
-    others = Candidates(query_ids=ids, key_ids=ids, negatives=torch.randn(50, 3, 5, dtype=torch.float64))
-    plain = info_nce(q, k, others=others)
+    given: dict[str, Any] = {
+        "key_ids": torch.arange(50) % 40,
+        "negatives": torch.randn(50, 3, 5, dtype=torch.float64),
+        "log_q": torch.rand(50, dtype=torch.float64).log(),
+    }
+    plain = info_nce(q, k, **given)
     expected = torch.autograd.grad(plain, (q, k))
-    monkeypatch.setattr(infonce, "BLOCK_CELLS", 350)  # seven rows
-    blocked = info_nce(q, k, others=others)
+    blocked = info_nce(q, k, **given, block_bytes=7 * 50 * 8)  # seven rows
     assert blocked.item() == pytest.approx(plain.item())
     for mine, other in zip(torch.autograd.grad(blocked, (q, k)), expected, strict=True):
         assert torch.allclose(mine, other, atol=1e-12)
@@ -152,7 +162,7 @@ def test_a_large_batch_takes_memory_of_its_blocks() -> None:
     k = torch.randn(6000, 32, requires_grad=True)
     info_nce(q[:10], k[:10]).backward()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    info_nce(q, k).backward()
+    info_nce(q, k, block_bytes=1 << 24).backward()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown < 280
 
@@ -186,9 +196,13 @@ def test_shapes_and_choices_are_checked() -> None:
     with pytest.raises(UsageError, match="alike"):
         info_nce(q, k[:3])
     with pytest.raises(UsageError, match="symmetric InfoNCE"):
-        info_nce(q, k, symmetric=True, others=Candidates(queue=k))
+        info_nce(q, k, symmetric=True, negatives=k)
     with pytest.raises(UsageError, match="unknown log_q_on"):
-        info_nce(q, k, others=Candidates(log_q_on="some"))  # type: ignore[arg-type]
+        info_nce(q, k, log_q_on="some")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"negatives must be \[m, 5\] or \[6, k, 5\]"):
+        info_nce(q, k, negatives=torch.zeros(3, 4))
+    with pytest.raises(UsageError, match="give some"):
+        info_nce(q, k, in_batch=False)
 
 
 # --- SupCon -----------------------------------------------------------------------------------------
@@ -246,7 +260,7 @@ def test_the_first_steps_have_no_invented_negatives() -> None:
     q, k = pair()
     queue = NegativeQueue(100, 5)
     keys, ids = queue.keys, queue.ids
-    value = info_nce(q, k, others=Candidates(queue=keys, queue_ids=ids))
+    value = info_nce(q, k, negatives=keys, key_ids=torch.cat([torch.arange(6), ids]))
     assert value.item() == pytest.approx(info_nce(q, k).item())
 
 
