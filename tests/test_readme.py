@@ -115,6 +115,15 @@ def test_every_convention_is_named(table: Any) -> None:
     assert all(spelled.get(name, name) in conventions for name in table)
 
 
+def test_the_docs_of_losses_name_every_one() -> None:
+    from ranking.losses import LOSSES
+    from ranking.losses.classification import CLASSIFICATION_LOSSES
+
+    text = (ROOT / "docs" / "losses.md").read_text()
+    assert [name for name in LOSSES if f"`{name}`" not in text] == []
+    assert [f.__name__ for f in CLASSIFICATION_LOSSES.values() if f"`{f.__name__}(" not in text] == []
+
+
 def test_exit_codes_are_those_of_the_errors() -> None:
     codes = {error.exit_code for error in [RankwrightError, *RankwrightError.__subclasses__()]}
     sentence = TEXT.partition("Exit codes:")[2].partition("Bad data")[0]

@@ -85,7 +85,7 @@ def evaluate(
     """Measure a model on judged queries, with intervals, and against another model if one is named."""
     from ranking.data.places import check_file
     from ranking.metrics import Metric
-    from ranking.metrics.evaluation import compare_evaluations, comparison_json, evaluate_scores
+    from ranking.metrics.evaluation import compare_evaluations, evaluate_scores
     from ranking.models.ranker import score_dataset
 
     flags = {"gain": gain, "discount": discount, "empty": empty, "ties": ties}
@@ -112,17 +112,30 @@ def evaluate(
     if per_query is not None:
         _write_per_query(per_query, ours, dataset)
     if json:
-        content = ours.as_json()
-        if comparison is not None:
-            content["comparison"] = {"against": str(against), "metrics": comparison_json(comparison)}
-        if baseline is not None:
-            content["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
-        if warnings:
-            content["warnings"] = warnings
-        show_json(content)
+        show_json(_content(ours, comparison, str(against), baseline, warnings))
     else:
         others = [] if theirs is None else [(str(against), theirs)]
         show(_as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
+
+
+def _content(
+    ours: Evaluation,
+    comparison: Any,
+    against: str,
+    baseline: tuple[str, Evaluation] | None,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The JSON object: what there is to say beside our own numbers, where there is any."""
+    from ranking.metrics.evaluation import comparison_json
+
+    content = ours.as_json()
+    if comparison is not None:
+        content["comparison"] = {"against": against, "metrics": comparison_json(comparison)}
+    if baseline is not None:
+        content["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
+    if warnings:
+        content["warnings"] = warnings
+    return content
 
 
 def _default_metrics(dataset: RankingDataset, conventions: Mapping[str, Any]) -> list[Metric]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ranking.cli.console import Json, show, show_json, table
+from ranking.cli.options import objective_settings
 
 Name = Annotated[
     str,
@@ -112,7 +113,6 @@ def _named(name: str, sets: list[str] | None) -> Any:
     """The loss with its `--set` parameters, which may be written as `train` has them."""
     from ranking.compiled.own_code import function_named, is_file_name
     from ranking.errors import unknown_name
-    from ranking.training.config import TrainConfig
 
     lists, vectors, logits = _rooms()
     if is_file_name(name) and ":" in name:
@@ -122,9 +122,7 @@ def _named(name: str, sets: list[str] | None) -> Any:
         return other[name]
     if name not in lists and ":" not in name and not is_file_name(name):
         raise unknown_name("loss", name, [*lists, *other, "gumbel:NAME", "FILE.py"])
-    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
-    config = TrainConfig.load(None, {"objective": name, "backend": "neural"}, written)
-    return config.loss()
+    return objective_settings(name, sets, backend="neural").loss()
 
 
 def _first_line(loss: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ranking.cli.console import Json, show, show_json, table, waiting
+from ranking.cli.options import objective_settings
 
 if TYPE_CHECKING:
     from ranking.objectives import Objective
@@ -77,22 +78,16 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
 
 
 def _named(name: str, sets: list[str] | None) -> Objective:
-    """The objective with its `--set` parameters, which may be written as `train` has them."""
-    from ranking.training.config import TrainConfig
     from ranking.training.objectives import objective_for
 
-    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
-    config = TrainConfig.load(None, {"objective": name}, written)
-    return objective_for(name, config.objective_parameters)
+    return objective_for(name, objective_settings(name, sets).objective_parameters)
 
 
 def _of_torch(name: str, sets: list[str] | None) -> dict[str, Finding]:
     """What the doctor of torch losses finds of `torch:NAME`, padding and far scores among it."""
     from ranking.losses.doctor import examine
-    from ranking.training.config import TrainConfig
 
-    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
-    loss = TrainConfig.load(None, {"objective": name, "backend": "neural"}, written).loss()
+    loss = objective_settings(name, sets, backend="neural").loss()
     return {f"torch {title}": finding for title, finding in examine(loss, name).findings.items()}
 
 

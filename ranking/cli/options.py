@@ -108,6 +108,14 @@ class RunOptions:
         )
 
 
+def objective_settings(name: str, sets: list[str] | None, **changes: object) -> TrainConfig:
+    """A run on this objective with its `--set` parameters, with or without `objective.` before them."""
+    from ranking.training.config import TrainConfig
+
+    written = [text if text.startswith("objective.") else f"objective.{text}" for text in sets or []]
+    return TrainConfig.load(None, {"objective": name, **changes}, written)
+
+
 Command = Callable[..., None]
 
 

@@ -77,6 +77,7 @@ from ranking.losses.perturbed import PerturbedLoss
 from ranking.losses.pointwise import PointwiseLoss
 from ranking.losses.smoothed import SmoothedMetric
 from ranking.objectives import GUMBEL_PREFIX, OBJECTIVES, Objective, objective_named
+from ranking.objectives.protocol import LOSS_FACTS
 
 __all__ = [
     "LOSSES",
@@ -176,9 +177,6 @@ def loss_named(name: str, parameters: Mapping[str, object] | None = None) -> Los
     return made
 
 
-_FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions", "labels")
-
-
 def facts_of(loss: Loss) -> dict[str, Any]:
     """Facts of a loss, and `parameters` by name as `loss_named` takes them."""
-    return {**{fact: getattr(loss, fact) for fact in _FACTS}, "parameters": loss.parameters()}
+    return {**{fact: getattr(loss, fact) for fact in LOSS_FACTS}, "parameters": loss.parameters()}

@@ -101,14 +101,14 @@ class PairwiseLoss(OfObjective):
         used = torch.where((weight > 0) | (halves > 0), gap, torch.zeros_like(gap))
         pair = PAIRS[self.objective.pair_loss.name]
         value = (pair.loss(self.objective.pair_loss, used) * weight).sum((-2, -1))
-        if self.objective.weight.rule(None).ties_as_half:
+        if self.objective.ties_as_half:
             both = pair.loss(self.objective.pair_loss, used) + pair.loss(self.objective.pair_loss, -used)
             value = value + (both / 2 * halves).sum((-2, -1))
         return Values(value, learns)
 
     def _halves(self, tied: Tensor, weight: Tensor) -> Tensor:
         """The weight of pairs of equal labels: half of it where they aim at one half, else 0."""
-        if not self.objective.weight.rule(None).ties_as_half:
+        if not self.objective.ties_as_half:
             return torch.zeros_like(weight)
         # each unordered pair of equal labels stands twice in the square
         halves = torch.where(tied, weight, 0.0) / 2
@@ -126,7 +126,7 @@ def lambda_scale(objective: Pairwise, gap: Tensor, weight: Tensor, halves: Tenso
         return torch.ones_like(weight[..., 0, 0])
     force, part = PAIRS[objective.pair_loss.name].force, objective.pair_loss
     total = 2 * (torch.where(weight > 0, force(part, gap), 0.0) * weight).sum((-2, -1))
-    if objective.weight.rule(None).ties_as_half:
+    if objective.ties_as_half:
         pull = (force(part, gap) - force(part, -gap)).abs() / 2
         total = total + 2 * (torch.where(halves > 0, pull, 0.0) * halves).sum((-2, -1))
     return torch.where(total > 0, torch.log2(1 + total) / total.clamp(min=1e-300), 1.0)

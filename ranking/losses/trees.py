@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -65,13 +66,12 @@ class TorchObjective:
     def __post_init__(self) -> None:
         check_positive(hessian_scale=self.hessian_scale)
         check_at_least(0, noise_seed=self.noise_seed)
-        object.__setattr__(self, "_loss", loss_named(self.loss_name, self.changes))
+        assert self.torch_loss  # so that a wrong name or parameter is said here
 
-    @property
+    @cached_property
     def torch_loss(self) -> Loss:
         """The loss, called with `(scores, labels, where, weights)`."""
-        loss: Loss = getattr(self, "_loss")  # noqa: B009  # set where it was checked
-        return loss
+        return loss_named(self.loss_name, self.changes)
 
     @property
     def name(self) -> str:

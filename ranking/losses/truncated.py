@@ -45,9 +45,7 @@ class Values(NamedTuple):
 def covers(objective: Pairwise) -> bool:
     """Has the objective a fast form?"""
     weight = objective.weight
-    if weight.rule(objective.truncation).ties_as_half:
-        return False
-    return is_separable(weight) or isinstance(weight, DistanceWeight)
+    return not objective.ties_as_half and (is_separable(weight) or isinstance(weight, DistanceWeight))
 
 
 def fast_values(

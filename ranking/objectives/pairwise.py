@@ -107,7 +107,7 @@ class Pairwise:
         check_at_least(0, label_gap=self.label_gap)
         check_positive(hessian_scale=self.hessian_scale)
         self.weight.check(count)
-        if self.weight.rule(count).ties_as_half and self.pair_loss.name != "logistic":
+        if self.ties_as_half and self.pair_loss.name != "logistic":
             raise UsageError(
                 f"ties_as_half aims the probabilities of logistic pairs at one half: {self.pair_loss.name} "
                 "pairs have none"
@@ -138,6 +138,11 @@ class Pairwise:
     @property
     def needs_positions(self) -> bool:
         return self.clicks is not None
+
+    @property
+    def ties_as_half(self) -> bool:
+        """Do pairs of equal labels count, aiming at one half?"""
+        return self.weight.rule(self.truncation).ties_as_half
 
     def parameters(self) -> dict[str, Any]:
         """All by name in one table, the parts' own beside the objective's."""

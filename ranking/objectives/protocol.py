@@ -53,10 +53,9 @@ class Facts(Protocol):
         """What it computes, for reading."""
 
 
-FACTS = (
-    "family", "hessian", "formula", "source", "shift_invariant", "stochastic", "needs_positions", "labels",
-)  # fmt: skip
-"""What certificates and lists say of an objective."""
+LOSS_FACTS = ("family", "formula", "source", "shift_invariant", "stochastic", "needs_positions", "labels")
+FACTS = ("family", "hessian", *LOSS_FACTS[1:])
+"""What certificates and lists say of a loss, and of an objective."""
 
 
 class Objective(Facts, Protocol):

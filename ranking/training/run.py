@@ -122,6 +122,11 @@ def train(
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     elif taught.targets is not None and config.learns_real_numbers:
         identity["targets"] = f"sha256:{hashlib.sha256(taught.targets.tobytes()).hexdigest()}"
+    elif taught.targets is not None:
+        notes.append(
+            f"the data has targets, a teacher's scores, and {config.objective} learns from its labels: "
+            "--objective margin_mse learns the targets"
+        )
     checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     run = _Run(
         config=config,

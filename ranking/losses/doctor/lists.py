@@ -74,7 +74,7 @@ def order_of_rows_never_matters(loss: Any) -> Finding:
 
 def constants_never_matter(loss: Any) -> Finding:
     """A constant added to a list's scores changes nothing."""
-    if not getattr(_told(loss), "shift_invariant", True):
+    if not getattr(loss, "shift_invariant", True):
         return Finding(None, "scores mean something by themselves: does not apply")
     scores, labels, where = _batch()
     scores = torch.round(scores * 1024) / 1024  # so that sums with the shift stay exact, and ties ties
@@ -116,7 +116,7 @@ def far_scores_have_finite_forces(loss: Any) -> Finding:
     if not is_finite(value, gradient, other):
         return Finding(False, f"value {value.item():g}, gradients {gradient[0, ::7].tolist()}, …")
     size = float(gradient.abs().max())
-    if getattr(loss, "saturates", getattr(_told(loss), "family", "") == "smoothed"):
+    if getattr(loss, "saturates", getattr(loss, "family", "") == "smoothed"):
         return Finding(True, f"finite; largest gradient {size:.1e}, as a loss with smooth ranks has it")
     return Finding(size > 1e-6, f"finite; largest gradient on the worst order {size:.1e}")
 
@@ -163,7 +163,7 @@ def precisions_agree(loss: Any) -> Finding:
 
 def lists_add_up(loss: Any) -> Finding:
     """A batch is worth the sum of its lists: none knows of another."""
-    if _stochastic(loss) or getattr(_told(loss), "family", "") == "pointwise":
+    if _stochastic(loss) or getattr(loss, "family", "") == "pointwise":
         return Finding(None, "draws or class counts are those of the batch: does not apply")
     scores, labels, where = _batch()
     labels[:, 0] = torch.where(where[:, 0], 3.0, labels[:, 0])  # ERR and the like scale by the largest label
@@ -209,7 +209,7 @@ CHECKS: dict[str, Callable[[Any], Finding]] = {
 def _total(loss: Any, scores: Tensor, labels: Tensor, where: Tensor, **more: Tensor) -> Tensor:
     """The sum over lists, whether the loss reduces or gives one value a list."""
     given = dict(more)
-    if getattr(_told(loss), "needs_positions", False):
+    if getattr(loss, "needs_positions", False):
         given["winners"] = torch.ones_like(scores)
     value: Tensor = loss(scores, labels.to(scores), where, **given)
     return value.sum()
@@ -239,14 +239,8 @@ def _ndcg(scores: Tensor, labels: Tensor) -> float:
     return Metric.parse("ndcg@10").mean(scores.flatten().numpy(), lists)
 
 
-def _told(loss: Any) -> Any:
-    """What carries a loss' facts: the objective it is the torch form of, or itself."""
-    inner = getattr(loss, "loss", loss)
-    return getattr(inner, "objective", inner)
-
-
 def _stochastic(loss: Any) -> bool:
-    return bool(getattr(loss, "stochastic", False) or getattr(_told(loss), "stochastic", False))
+    return bool(getattr(loss, "stochastic", False))
 
 
 def _parameters(loss: Any) -> set[str]:

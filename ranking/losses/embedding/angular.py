@@ -42,30 +42,6 @@ def cosface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.35, scale:
     return scale * torch.where(_own(cosine, classes), cosine - margin, cosine)
 
 
-class AngularClassifier(nn.Module):
-    """Learnable prototypes [classes, d], or several a class, under `arcface` or `cosface`."""
-
-    def __init__(
-        self,
-        classes: int,
-        d: int,
-        loss: Callable[..., Tensor] | None = None,
-        centres: int | None = None,
-        **parameters: float,
-    ) -> None:
-        super().__init__()
-        if not (classes > 0 and d > 0 and (centres is None or centres > 0)):
-            raise UsageError(f"classes, d and centres must be above 0, got {classes}, {d} and {centres}")
-        self.loss, self.parameters_of_loss = loss or arcface, parameters
-        shape = (classes, d) if centres is None else (classes, centres, d)
-        self.prototypes = nn.Parameter(torch.empty(shape))
-        nn.init.xavier_normal_(self.prototypes)
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The mean over embeddings."""
-        return self.loss(embeddings, self.prototypes, labels, **self.parameters_of_loss)
-
-
 def arcface(
     embeddings: Tensor, prototypes: Tensor, labels: Tensor, scale: float = 64.0, margin: float = 0.5
 ) -> Tensor:
@@ -114,3 +90,27 @@ def _angular(
 
 def _own(cosine: Tensor, classes: Tensor) -> Tensor:
     return torch.arange(cosine.shape[1], device=cosine.device)[None, :] == classes[:, None]
+
+
+class AngularClassifier(nn.Module):
+    """Learnable prototypes [classes, d], or several a class, under `arcface` or `cosface`."""
+
+    def __init__(
+        self,
+        classes: int,
+        d: int,
+        loss: Callable[..., Tensor] = arcface,
+        centres: int | None = None,
+        **parameters: float,
+    ) -> None:
+        super().__init__()
+        if not (classes > 0 and d > 0 and (centres is None or centres > 0)):
+            raise UsageError(f"classes, d and centres must be above 0, got {classes}, {d} and {centres}")
+        self.loss, self.parameters_of_loss = loss, parameters
+        shape = (classes, d) if centres is None else (classes, centres, d)
+        self.prototypes = nn.Parameter(torch.empty(shape))
+        nn.init.xavier_normal_(self.prototypes)
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The mean over embeddings."""
+        return self.loss(embeddings, self.prototypes, labels, **self.parameters_of_loss)

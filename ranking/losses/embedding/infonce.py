@@ -151,42 +151,58 @@ class _Rows:
 
     @property
     def every(self) -> Tensor:
-        """The keys of the matrix."""
-        return self.keys if self.shared is None else torch.cat([self.keys, self.shared])
+        """The keys of the matrix: without the batch's, a query's own stands beside it."""
+        shared = self.keys[:0] if self.shared is None else self.shared
+        return torch.cat([self.keys, shared]) if self.in_batch else shared
 
     def values(self, rows: Tensor, queries: Tensor, own: Tensor | None, every: Tensor) -> Tensor:
         """[rows]: the value of these queries."""
         queries = queries * self.scale
         logits = queries @ every.T
-        itself = torch.arange(len(every), device=rows.device) == rows[:, None]
-        positive = itself if self.positives is None else _wide(self.positives[rows], len(every), False)
+        number = torch.arange(self._first, self._first + len(every), device=rows.device)
+        itself = number == rows[:, None]
+        positive = itself if self.positives is None else self._said(self.positives[rows], len(every), False)
         if self.log_q is not None:
-            correction = _wide(self.log_q[None, :], len(every), 0.0)
+            correction = self._said(self.log_q[None, :], len(every), 0.0)
             if self.log_q_on == "negatives":
                 correction = torch.where(positive, 0.0, correction)
             logits = logits - correction
         out = self._left_out(rows, positive, len(every))
         if out is not None:
             logits = logits.masked_fill(out, _FLOOR)
-        belongs = torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+        if self.in_batch:
+            belongs = torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+        else:
+            belongs = (queries * self.keys[rows]).sum(-1)
+            if self.log_q is not None and self.log_q_on == "all":
+                belongs = belongs - self.log_q[rows]
+            logits = torch.cat([belongs[:, None], logits], 1)
         if own is not None:
             logits = torch.cat([logits, (queries[:, None, :] * own).sum(-1)], 1)
         values = logits.logsumexp(1) - belongs
         # A query without a key that belongs to it has nothing to learn.
-        return torch.where(positive.any(1), values, 0.0 * values)
+        return torch.where(positive.any(1), values, 0.0 * values) if self.in_batch else values
+
+    @property
+    def _first(self) -> int:
+        """The number of the matrix' first key, counted from the batch's first."""
+        return 0 if self.in_batch else len(self.keys)
+
+    def _said(self, given: Tensor, width: int, filler: float) -> Tensor:
+        """[…, width]: what is said of the matrix' keys; of those beyond the batch's alone, `filler`."""
+        missing = self._first + width - given.shape[-1]
+        wide = given if missing <= 0 else torch.nn.functional.pad(given, (0, missing), value=filler)
+        return wide[..., self._first :]
 
     def _left_out(self, rows: Tensor, positive: Tensor, width: int) -> Tensor | None:
         """bool [rows, keys]: keys that are no negatives of a query, nor its positives; None for none."""
         out = None
         if self.ids is not None:
             mine = self.ids[rows][:, None]
-            out = (_wide(self.ids[None, :], width, -1) == mine) & (mine >= 0)
+            out = (self._said(self.ids[None, :], width, -1) == mine) & (mine >= 0)
         if self.ignored is not None:
-            ignored = _wide(self.ignored[rows], width, False)
+            ignored = self._said(self.ignored[rows], width, False)
             out = ignored if out is None else out | ignored
-        if not self.in_batch:
-            others = torch.arange(width, device=rows.device) < len(self.keys)
-            out = others.expand(positive.shape) if out is None else out | others
         return None if out is None else out & ~positive
 
 
@@ -204,12 +220,6 @@ def _one_way(queries: Tensor, rows: _Rows, own: Tensor | None, block_bytes: int)
         for part in torch.split(numbers, step)
     ]
     return torch.cat(parts)
-
-
-def _wide(given: Tensor, width: int, filler: float) -> Tensor:
-    """[…, width]: what is said of the batch's keys alone says `filler` of the others."""
-    missing = width - given.shape[-1]
-    return given if missing <= 0 else torch.nn.functional.pad(given, (0, missing), value=filler)
 
 
 def clip_loss(

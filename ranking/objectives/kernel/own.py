@@ -53,6 +53,13 @@ def visit_with(functions: Any, weight_of: Callable[..., float] | None) -> Callab
     """
     weigh = _kernel_weights if weight_of is None else _own_weights(weight_of)
     push, value_of = (_kernel_losses, row_value) if functions is None else _own_losses(*functions)
+    return _over_queries(_over_rows(weigh, push, value_of))
+
+
+def _over_rows(
+    weigh: Callable[..., None], push: Callable[..., float], value_of: Callable[..., float]
+) -> Callable[..., Any]:
+    """(sum of |lambda|, loss at `probe`) of one query, loaded into the scratch."""
 
     @njit(nogil=True, error_model="numpy")
     def visit_query(
@@ -87,6 +94,10 @@ def visit_with(functions: Any, weight_of: Callable[..., float] | None) -> Callab
             start = end
         return total, value
 
+    return visit_query
+
+
+def _over_queries(visit_query: Callable[..., Any]) -> Callable[..., float]:
     @njit(nogil=True, error_model="numpy")
     def visit(
         queries: Any, lists: Any, rule: Any, scores: Any, orders: Any, probe: Any, gradient: Any, hessian: Any

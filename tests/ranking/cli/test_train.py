@@ -253,6 +253,16 @@ def test_a_teachers_scores_from_a_file_are_learned(
     assert told[0]["targets"] != told[1]["targets"]
 
 
+def test_targets_that_a_table_has_and_nobody_learns_are_said(cli: Cli, tmp_path: Path) -> None:
+    data = lists()
+    write_parquet(replace(data, targets=-data.labels), tmp_path / "t.parquet")
+    for objective, said in (("lambdarank", True), ("margin_mse", False)):
+        config = quick(rounds=2, objective=objective)
+        ran = cli("train", tmp_path / "t.parquet", "--out", tmp_path / objective, *flags(config))
+        assert ran.code == 0, ran.err
+        assert ("--objective margin_mse learns the targets" in ran.err) == said
+
+
 @pytest.mark.parametrize(
     ("more", "message", "code"),
     [

@@ -73,6 +73,20 @@ def test_without_the_batch_there_are_given_negatives_alone(each: bool) -> None:
     assert value.item() == pytest.approx(expected.item())
 
 
+@pytest.mark.parametrize("on", ["negatives", "all"])
+def test_ids_and_log_q_hold_without_the_batch_too(on: Any) -> None:
+    """The first negative is the second query's own document; the correction of a key follows it."""
+    q, k = pair(3)
+    more = torch.randn(2, 5, generator=torch.manual_seed(3), dtype=torch.float64)
+    log_q = torch.tensor([-1.0, -2.0, -0.5, -0.1, -3.0], dtype=torch.float64)
+    given: dict[str, Any] = {"key_ids": torch.tensor([0, 1, 2, 1, 9]), "log_q": log_q, "log_q_on": on}
+    value = info_nce(q, k, negatives=more, in_batch=False, **given, reduction="none")
+    own = logits_of(q, k).diagonal() - (log_q[:3] if on == "all" else 0)
+    s = torch.cat([own[:, None], logits_of(q, more) - log_q[3:]], 1)
+    assert value[0].item() == pytest.approx((s[0].logsumexp(0) - s[0, 0]).item())
+    assert value[1].item() == pytest.approx((s[1, [0, 2]].logsumexp(0) - s[1, 0]).item())
+
+
 def probabilities(q: Tensor, k: Tensor, **given: Any) -> Tensor:
     """The size of d L_i / d k_j: 0 exactly where the softmax gives key j no probability."""
     columns = torch.zeros(len(q), len(k), dtype=torch.float64)
