@@ -11,6 +11,7 @@ The rooms, each importing only from those above it:
     neural      networks over lists: training needs torch, scoring does not
     models      a model as an object, a folder and an entry of a registry: Ranker, load_ranker, Registry
     training    TrainConfig -> Ranker and page; cross-validation and tuning
+    retrieval   text in, candidates out: collections, BM25, encoders, index, fusion
     cli         the `rankwright` command
 """
 
