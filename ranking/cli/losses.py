@@ -25,15 +25,15 @@ app = typer.Typer(help="List, explain and examine losses in torch.", rich_markup
 
 @app.callback(invoke_without_command=True)
 def losses(context: typer.Context, json: Json = False) -> None:
-    """List all losses with formula and source: of lists, of vectors, of logits."""
+    """List all losses with formula and source: of lists, of vectors, of pairs, of logits."""
     if context.invoked_subcommand is not None:
         return
-    lists, vectors, logits = _rooms()
+    lists, vectors, pairs, logits = _rooms()
     from ranking.losses import facts_of
 
     if json:
         described = [{"name": name, "form": "lists", **facts_of(loss)} for name, loss in lists.items()]
-        others = [("vectors", vectors), ("logits", logits)]
+        others = [("vectors", vectors), ("pairs", pairs), ("logits", logits)]
         described += [
             {"name": name, "form": form, "formula": _first_line(loss)}
             for form, room in others
@@ -47,6 +47,8 @@ def losses(context: typer.Context, json: Json = False) -> None:
         rows.append(f"  {name}  ({facts['family']})\n      {facts['formula']}\n      {facts['source']}")
     rows.append("\nof vectors: loss(embeddings, labels), in ranking.losses.embedding")
     rows += [f"  {name}\n      {_first_line(loss)}" for name, loss in vectors.items()]
+    rows.append("\nof pairs of vectors: loss(first, second), in ranking.losses.embedding")
+    rows += [f"  {name}\n      {_first_line(loss)}" for name, loss in pairs.items()]
     rows.append("\nof logits: loss(logits, targets), in ranking.losses.classification")
     rows += [f"  {name}\n      {_first_line(loss)}" for name, loss in logits.items()]
     show("\n".join(rows))
@@ -78,8 +80,8 @@ def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
 def check(name: Name, sets: Sets = None, json: Json = False) -> None:
     """Examine one loss and print its certificate; exit code 5 where a check fails.
 
-    FILE.py:FUNCTION examines a function of your own: loss(scores, labels, where), loss(embeddings, labels) or
-    loss(logits, targets).
+    FILE.py:FUNCTION examines a function of your own: loss(scores, labels, where), loss(embeddings, labels),
+    loss(first, second) or loss(logits, targets).
     """
     loss = _named(name, sets)
     from ranking.errors import CheckFailedError
@@ -96,17 +98,17 @@ def check(name: Name, sets: Sets = None, json: Json = False) -> None:
         raise CheckFailedError(f"{name} does not pass the loss doctor")
 
 
-def _rooms() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The losses of lists, of vectors and of logits. Raises MissingExtraError without torch."""
+def _rooms() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The losses of lists, of vectors, of pairs and of logits. Raises MissingExtraError without torch."""
     from ranking.errors import MissingExtraError
 
     try:
         from ranking.losses import LOSSES
         from ranking.losses.classification import CLASSIFICATION_LOSSES
-        from ranking.losses.embedding import EMBEDDING_LOSSES
+        from ranking.losses.embedding import EMBEDDING_LOSSES, PAIR_LOSSES
     except ModuleNotFoundError as error:
         raise MissingExtraError("rankwright losses", "neural") from error
-    return LOSSES, EMBEDDING_LOSSES, CLASSIFICATION_LOSSES
+    return LOSSES, EMBEDDING_LOSSES, PAIR_LOSSES, CLASSIFICATION_LOSSES
 
 
 def _named(name: str, sets: list[str] | None) -> Any:
@@ -114,10 +116,10 @@ def _named(name: str, sets: list[str] | None) -> Any:
     from ranking.compiled.own_code import function_named, is_file_name
     from ranking.errors import unknown_name
 
-    lists, vectors, logits = _rooms()
+    lists, *rest = _rooms()
     if is_file_name(name) and ":" in name:
         return function_named(name)
-    other = {**vectors, **logits}
+    other = {name: loss for room in rest for name, loss in room.items()}
     if name in other:
         return other[name]
     if name not in lists and ":" not in name and not is_file_name(name):

@@ -1,13 +1,15 @@
 """The loss doctor for torch: is a loss what it says? A certificate, for ours and for anybody's.
 
-    examine(loss)   any callable of one of three forms, told by its first two parameters
+    examine(loss)   any callable of one of four forms, told by its first two parameters
         loss(scores, labels, where)   [..., list] each: a ranking loss           (lists)
         loss(embeddings, labels)      [batch, d] and [batch]: on vectors         (vectors)
+        loss(first, second)           [n, d] each: on pairs of vectors           (pairs)
         loss(logits, targets)         of one shape: a classifier's               (logits)
 
 numbers  values, gradients and their finite differences
 lists    checks of ranking losses
 vectors  checks of losses on vectors
+pairs    checks of losses on pairs of vectors
 logits   checks of classifiers' losses
 
 Each check is a function of the loss that gives a Finding; what raises has failed. Random draws are
@@ -25,6 +27,7 @@ import torch
 from ranking.errors import UsageError
 from ranking.losses.doctor.lists import CHECKS as LIST_CHECKS
 from ranking.losses.doctor.logits import CHECKS as LOGIT_CHECKS
+from ranking.losses.doctor.pairs import CHECKS as PAIR_CHECKS
 from ranking.losses.doctor.vectors import CHECKS as VECTOR_CHECKS
 from ranking.objectives.doctor import BROKEN, Certificate, Finding
 
@@ -33,18 +36,21 @@ __all__ = ["examine", "form_of"]
 _CHECKS: dict[str, dict[str, Callable[[Any], Finding]]] = {
     "lists": LIST_CHECKS,
     "vectors": VECTOR_CHECKS,
+    "pairs": PAIR_CHECKS,
     "logits": LOGIT_CHECKS,
 }
-_FIRST = {"scores": "lists", "embeddings": "vectors", "logits": "logits"}
+_FIRST = {
+    "scores": "lists", "embeddings": "vectors", "first": "pairs", "queries": "pairs", "logits": "logits",
+}  # fmt: skip
 
 
 def form_of(loss: Any) -> str:
-    """ "lists", "vectors" or "logits". Raises UsageError where the first parameter is none of the three."""
+    """ "lists", "vectors", "pairs" or "logits". Raises UsageError where the first parameter is of none."""
     first = next(iter(inspect.signature(loss).parameters), "")
     if first not in _FIRST:
         raise UsageError(
-            f"a loss takes (scores, labels, where), (embeddings, labels) or (logits, targets): its first "
-            f"parameter is {first!r}"
+            f"a loss takes (scores, labels, where), (embeddings, labels), (first, second) or "
+            f"(logits, targets): its first parameter is {first!r}"
         )
     return _FIRST[first]
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ranking.errors import RankwrightError
 from ranking.losses.doctor.numbers import differences, is_finite, off, value_and_gradient
 from ranking.objectives.doctor import Finding
 
@@ -78,6 +79,38 @@ def precisions_agree(loss: Any) -> Finding:
     )
 
 
+def autocast_changes_nothing(loss: Any) -> Finding:
+    """Half-precision vectors, some a hundred times as long, with and without autocast: as in float64."""
+    vectors, labels = _batch()
+    worst: dict[torch.dtype, float] = {}
+    for dtype in (torch.float16, torch.bfloat16):
+        for scale in (1.0, 100.0):
+            given = (scale * vectors).to(dtype)
+            expected, _ = value_and_gradient(lambda e: loss(e, labels), given.double())
+            for on in (False, True):
+                with torch.autocast("cpu", dtype, enabled=on):
+                    found, gradient = value_and_gradient(lambda e: loss(e, labels), given)
+                if not is_finite(found, gradient):
+                    told = "under autocast" if on else "without autocast"
+                    return Finding(False, f"not finite in {dtype}, length × {scale:g}, {told}")
+                worst[dtype] = max(worst.get(dtype, 0.0), off(found[None], expected[None]))
+    good = all(one < 0.1 for one in worst.values())
+    return Finding(good, f"relative difference of the value {max(worst.values()):.0e}")
+
+
+def not_a_number_is_an_error(loss: Any) -> Finding:
+    """One NaN in a batch: an error that says so, or at least a value of NaN; never a plain number."""
+    vectors, labels = _batch()
+    vectors[1, 2] = torch.nan
+    try:
+        value = loss(vectors, labels)
+    except (RankwrightError, ValueError) as error:
+        return Finding(True, f"refused: {error}")
+    if bool(value.isnan()):
+        return Finding(None, "NaN goes on into the value, without an error")
+    return Finding(False, f"a vector with NaN is worth {float(value):g}")
+
+
 def steps_separate_the_classes(loss: Any) -> Finding:
     """Steps on the vectors themselves bring classes together and apart: the sign is right."""
     vectors, labels = _batch(per_class=6)
@@ -100,6 +133,8 @@ CHECKS: dict[str, Callable[[Any], Finding]] = {
     "zero vectors": zero_vectors_are_no_error,
     "any length": any_length_is_no_error,
     "precision": precisions_agree,
+    "autocast": autocast_changes_nothing,
+    "not a number": not_a_number_is_an_error,
     "separates": steps_separate_the_classes,
 }
 

@@ -10,17 +10,18 @@ momentum     MoCo's moving encoder and queue of keys
 gradcache    batches larger than memory
 information  the bound of mutual information that InfoNCE is
 angular      ArcFace and CosFace
-audit        spread, collapse, alignment, uniformity
+audit        what training looks like: spread, collapse, alignment, uniformity, gradient, masks
+precision    the arithmetic all of them are computed in
 
 All of them are finite, with finite gradients, for zero and identical vectors, single items and batches
-without a positive (exactly 0 there); bfloat16 is computed in float32.
+without a positive (exactly 0 there). Half precision, under autocast or not, is computed in float32;
+NaN is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -31,27 +32,43 @@ from ranking.losses.embedding.angular import (
     cosface,
     cosface_logits,
 )
-from ranking.losses.embedding.audit import EmbeddingAudit, alignment, audit_embeddings, uniformity
+from ranking.losses.embedding.audit import (
+    AuditEntry,
+    EmbeddingAudit,
+    TrainingAudit,
+    alignment,
+    audit_embeddings,
+    effective_rank,
+    gradient_norm,
+    masked_share,
+    spread,
+    uniformity,
+)
 from ranking.losses.embedding.distances import directions
 from ranking.losses.embedding.gradcache import cached_step
 from ranking.losses.embedding.infonce import LearnableTemperature, clip_loss, info_nce, siglip
 from ranking.losses.embedding.information import InformationBound, mutual_information_bound
 from ranking.losses.embedding.mining import MINERS, Triplets, mine_triplets
 from ranking.losses.embedding.momentum import MomentumEncoder, NegativeQueue
-from ranking.losses.embedding.pairs import contrastive, contrastive_in_batch
+from ranking.losses.embedding.pairs import active_pair_share, contrastive, contrastive_in_batch
+from ranking.losses.embedding.precision import full_precision
 from ranking.losses.embedding.supervised import nt_xent, supcon
 from ranking.losses.embedding.triplets import active_share, triplet, triplet_in_batch
 
 __all__ = [
     "EMBEDDING_LOSSES",
     "MINERS",
+    "PAIR_LOSSES",
     "AngularClassifier",
+    "AuditEntry",
     "EmbeddingAudit",
     "InformationBound",
     "LearnableTemperature",
     "MomentumEncoder",
     "NegativeQueue",
+    "TrainingAudit",
     "Triplets",
+    "active_pair_share",
     "active_share",
     "alignment",
     "arcface",
@@ -63,11 +80,16 @@ __all__ = [
     "contrastive_in_batch",
     "cosface",
     "cosface_logits",
+    "effective_rank",
+    "full_precision",
+    "gradient_norm",
     "info_nce",
+    "masked_share",
     "mine_triplets",
     "mutual_information_bound",
     "nt_xent",
     "siglip",
+    "spread",
     "supcon",
     "triplet",
     "triplet_in_batch",
@@ -101,11 +123,10 @@ def _supcon_in(embeddings: Tensor, labels: Tensor) -> Tensor:
 def _on_axes(logits: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
         # Class directions that no batch changes: label c's is the axis c.
-        unit = directions(embeddings.float() if embeddings.dtype == torch.bfloat16 else embeddings)
-        return cross_entropy(logits(unit, labels, scale=8.0), labels)
+        return cross_entropy(logits(directions(embeddings), labels, scale=8.0), labels)
 
     loss.__doc__ = f"{logits.__name__} on the axes of the space as class directions, scale 8."
-    return loss
+    return full_precision(loss)
 
 
 EMBEDDING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -120,5 +141,12 @@ EMBEDDING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "arcface": _on_axes(arcface_logits),
     "cosface": _on_axes(cosface_logits),
 }
-"""Of (embeddings [batch, d], labels int [batch]) with usual parameters: what the loss doctor examines.
-InfoNCE and its kin take two batches, and are examined through `SupCon`, whose softmax is theirs."""
+"""Of (embeddings [batch, d], labels int [batch]) with usual parameters: what the loss doctor examines."""
+
+PAIR_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "info_nce": info_nce,
+    "clip_loss": clip_loss,
+    "siglip": siglip,
+    "nt_xent": nt_xent,
+}
+"""Of two batches [n, d] whose rows belong together."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ranking.errors import UsageError
-from ranking.losses.embedding.distances import directions, working
+from ranking.losses.embedding.distances import directions
+from ranking.losses.embedding.precision import full_precision
 
 _EPSILON = 1e-7
 """Least sin² whose root is taken: the root's slope is infinite at 0, where a vector is on its class' axis."""
@@ -42,6 +43,7 @@ def cosface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.35, scale:
     return scale * torch.where(_own(cosine, classes), cosine - margin, cosine)
 
 
+@full_precision
 def arcface(
     embeddings: Tensor, prototypes: Tensor, labels: Tensor, scale: float = 64.0, margin: float = 0.5
 ) -> Tensor:
@@ -55,6 +57,7 @@ def arcface(
     return _angular(embeddings, prototypes, labels, scale, margin, arcface_logits)
 
 
+@full_precision
 def cosface(
     embeddings: Tensor, prototypes: Tensor, labels: Tensor, scale: float = 64.0, margin: float = 0.35
 ) -> Tensor:
@@ -65,10 +68,10 @@ def cosface(
     return _angular(embeddings, prototypes, labels, scale, margin, cosface_logits)
 
 
+@full_precision
 def cosines(embeddings: Tensor, prototypes: Tensor) -> Tensor:
     """[n, classes], of [n, d] and [classes, d] or, the nearest of a class' centres, [classes, centres, d]."""
-    vectors, centres = working(embeddings, prototypes)
-    cosine = directions(vectors) @ directions(centres.to(vectors)).flatten(0, -2).T
+    cosine = directions(embeddings) @ directions(prototypes.to(embeddings)).flatten(0, -2).T
     return cosine if prototypes.ndim == 2 else cosine.reshape(len(cosine), *prototypes.shape[:2]).amax(-1)
 
 

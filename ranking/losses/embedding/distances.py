@@ -40,8 +40,3 @@ def root(squared: Tensor) -> Tensor:
     """The square root, with gradient 0 at 0, where the root has none."""
     positive = squared > 0
     return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), torch.zeros_like(squared))
-
-
-def working(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """In float32 at least: sums over a batch in bfloat16 would have two digits."""
-    return tuple(t.float() if t.dtype in (torch.bfloat16, torch.float16) else t for t in tensors)

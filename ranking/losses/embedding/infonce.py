@@ -18,7 +18,8 @@ from torch.nn.functional import logsigmoid
 from torch.utils.checkpoint import checkpoint
 
 from ranking.errors import UsageError, unknown_name
-from ranking.losses.embedding.distances import directions, working
+from ranking.losses.embedding.distances import directions
+from ranking.losses.embedding.precision import full_precision
 
 _FLOOR = -1e30
 """What a masked key scores: its softmax is 0, and 0 times its logarithm is not NaN, as it is with −inf."""
@@ -29,6 +30,7 @@ BLOCK_BYTES = 1 << 28
 LogQOn = Literal["negatives", "all"]
 
 
+@full_precision
 def info_nce(
     queries: Tensor,
     keys: Tensor,
@@ -73,7 +75,6 @@ def info_nce(
     source  van den Oord, Li, Vinyals 2018; in-batch: Sohn 2016, Chen et al. 2020 (SimCLR).
     """
     _check(queries, keys, negatives, in_batch, positives, symmetric, log_q, reduction, log_q_on)
-    queries, keys = working(queries, keys)
     if normalize:
         queries, keys = directions(queries), directions(keys)
     shared, own = _negatives(negatives, normalize)
@@ -130,8 +131,7 @@ def _negatives(given: Tensor | None, normalize: bool) -> tuple[Tensor | None, Te
     """(shared negatives [m, d], each query's own [n, k, d])."""
     if given is None:
         return None, None
-    (vectors,) = working(given)
-    vectors = directions(vectors) if normalize else vectors
+    vectors = directions(given) if normalize else given
     return (vectors, None) if vectors.ndim == 2 else (None, vectors)
 
 
@@ -222,6 +222,7 @@ def _one_way(queries: Tensor, rows: _Rows, own: Tensor | None, block_bytes: int)
     return torch.cat(parts)
 
 
+@full_precision
 def clip_loss(
     first: Tensor, second: Tensor, temperature: LearnableTemperature | float | Tensor = 0.07
 ) -> Tensor:
@@ -256,6 +257,7 @@ class LearnableTemperature(nn.Module):
         return torch.exp(-held)
 
 
+@full_precision
 def siglip(
     first: Tensor, second: Tensor, scale: float | Tensor = 10.0, bias: float | Tensor = -10.0
 ) -> Tensor:
@@ -265,7 +267,6 @@ def siglip(
 
     source  Zhai et al. 2023 (SigLIP): scale and bias learnable, first 10 and −10.
     """
-    first, second = working(first, second)
     logits = scale * directions(first) @ directions(second).T + bias
     sign = 2 * torch.eye(len(first), dtype=logits.dtype, device=logits.device) - 1
     return -logsigmoid(sign * logits).sum() / max(len(first), 1)

@@ -44,4 +44,5 @@ def mutual_information_bound(loss: float | Tensor, negatives: int) -> Informatio
     if negatives < 1:
         raise UsageError(f"the bound needs at least one negative, got {negatives}")
     cap = math.log(negatives + 1)
-    return InformationBound(cap - float(loss), cap)
+    nats = float(loss.detach()) if isinstance(loss, Tensor) else loss
+    return InformationBound(cap - nats, cap)

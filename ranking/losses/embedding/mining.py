@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ranking.errors import UsageError, unknown_name
+from ranking.losses.embedding.precision import full_precision
 
 _BLOCK = 1 << 22
 """Triplets looked at at once at most."""
@@ -29,6 +30,7 @@ class Triplets(NamedTuple):
     negatives: Tensor
 
 
+@full_precision
 def mine_triplets(
     distances: Tensor, labels: Tensor, how: str, margin: float | None = None, seed: int = 0
 ) -> Triplets:

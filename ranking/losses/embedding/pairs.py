@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ranking.losses.embedding.distances import directions, root, squared_distances, working
+from ranking.losses.embedding.distances import directions, root, squared_distances
+from ranking.losses.embedding.precision import full_precision
 
 
+@full_precision
 def contrastive(first: Tensor, second: Tensor, is_similar: Tensor, margin: float = 1.0) -> Tensor:
     """The mean over pairs of D² / 2 where they are similar, max(0, margin − D)² / 2 where they are not.
 
@@ -17,21 +19,32 @@ def contrastive(first: Tensor, second: Tensor, is_similar: Tensor, margin: float
 
     source  Hadsell, Chopra, LeCun 2006.
     """
-    first, second = working(first, second)
     squared = ((first - second) ** 2).sum(-1)
     return _halves(squared, is_similar, margin).sum() / max(len(first), 1)
 
 
+@full_precision
 def contrastive_in_batch(
     embeddings: Tensor, labels: Tensor, margin: float = 1.0, normalize: bool = True
 ) -> Tensor:
     """`contrastive` over all pairs of a batch, [batch, d] and int [batch]; alike by labels."""
-    (vectors,) = working(embeddings)
-    vectors = directions(vectors) if normalize else vectors
+    vectors = directions(embeddings) if normalize else embeddings
     upper = torch.ones(len(labels), len(labels), dtype=torch.bool, device=labels.device).triu(1)
     alike = labels[:, None] == labels[None, :]
     values = _halves(squared_distances(vectors, vectors), alike, margin)
     return torch.where(upper, values, 0.0).sum() / upper.sum().clamp(min=1)
+
+
+@torch.no_grad()
+@full_precision
+def active_pair_share(
+    embeddings: Tensor, labels: Tensor, margin: float = 1.0, *, normalize: bool = True
+) -> float:
+    """The share of a batch's pairs of different labels with D < margin, which alone are pushed; 0 without."""
+    vectors = directions(embeddings) if normalize else embeddings
+    apart = labels[:, None] != labels[None, :]
+    near = root(squared_distances(vectors, vectors)) < margin
+    return float((near & apart).sum() / apart.sum().clamp(min=1))
 
 
 def _halves(squared: Tensor, is_similar: Tensor, margin: float) -> Tensor:

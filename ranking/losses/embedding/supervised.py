@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from ranking.errors import UsageError, unknown_name
-from ranking.losses.embedding.distances import directions, working
+from ranking.losses.embedding.distances import directions
 from ranking.losses.embedding.mining import pairs_of
+from ranking.losses.embedding.precision import full_precision
 
 _FLOOR = -1e30
 
 
+@full_precision
 def supcon(
     embeddings: Tensor, labels: Tensor, temperature: float = 0.1, form: Literal["out", "in"] = "out"
 ) -> Tensor:
@@ -32,8 +34,7 @@ def supcon(
     """
     if form not in ("out", "in"):
         raise unknown_name("form", form, ("out", "in"))
-    (vectors,) = working(embeddings)
-    unit = directions(vectors)
+    unit = directions(embeddings)
     positive, _ = pairs_of(labels)
     own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     logits = (unit @ unit.T / temperature).masked_fill(own, _FLOOR)
@@ -46,6 +47,7 @@ def supcon(
     return torch.where(count > 0, values, 0.0 * logits.sum(1)).sum() / (count > 0).sum().clamp(min=1)
 
 
+@full_precision
 def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.5) -> Tensor:
     """SimCLR's loss of two views [n, d]: each of the 2 n against its other view, all others its negatives.
 

@@ -9,13 +9,15 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ranking.errors import unknown_name
-from ranking.losses.embedding.distances import directions, root, squared_distances, working
+from ranking.losses.embedding.distances import directions, root, squared_distances
 from ranking.losses.embedding.mining import mine_triplets
+from ranking.losses.embedding.precision import full_precision
 
 Mean = Literal["all", "active"]
 """Over all triplets, or over those with a loss above 0 (whose mean stays near the margin)."""
 
 
+@full_precision
 def triplet(
     anchors: Tensor,
     positives: Tensor,
@@ -32,12 +34,12 @@ def triplet(
 
     source  Schroff, Kalenichenko, Philbin 2015, margin 0.2 on unit vectors; Hermans, Beyer, Leibe 2017.
     """
-    anchors, positives, negatives = working(anchors, positives, negatives)
     near, far = ((anchors - positives) ** 2).sum(-1), ((anchors - negatives) ** 2).sum(-1)
     values = _values(near, far, margin, squared, soft)
     return values.sum() / max(len(values), 1)
 
 
+@full_precision
 def triplet_in_batch(
     embeddings: Tensor,
     labels: Tensor,
@@ -57,8 +59,7 @@ def triplet_in_batch(
     """
     if mean not in ("all", "active"):
         raise unknown_name("mean", mean, ("all", "active"))
-    (vectors,) = working(embeddings)
-    vectors = directions(vectors) if normalize else vectors
+    vectors = directions(embeddings) if normalize else embeddings
     distances = squared_distances(vectors, vectors)
     seen = (distances if squared else root(distances)).detach()
     a, p, n = mine_triplets(seen, labels, how, margin, seed)
@@ -67,6 +68,7 @@ def triplet_in_batch(
     return values.sum() / max(count, 1) + 0 * vectors.sum()
 
 
+@full_precision
 def active_share(embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, normalize: bool = True) -> float:
     """The share of all triplets of a batch with D²(a, p) + margin > D²(a, n); 0 without any triplet.
 
@@ -74,8 +76,8 @@ def active_share(embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, nor
     embeddings have collapsed to a point.
     """
     with torch.no_grad():
-        (vectors,) = working(embeddings)
-        distances = squared_distances(*(directions(vectors) if normalize else vectors,) * 2)
+        vectors = directions(embeddings) if normalize else embeddings
+        distances = squared_distances(vectors, vectors)
         alike = labels[:, None] == labels[None, :]
         own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         active = total = 0

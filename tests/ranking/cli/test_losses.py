@@ -8,10 +8,10 @@ import pytest
 
 from ranking.losses import LOSSES
 from ranking.losses.classification import CLASSIFICATION_LOSSES
-from ranking.losses.embedding import EMBEDDING_LOSSES
+from ranking.losses.embedding import EMBEDDING_LOSSES, PAIR_LOSSES
 from tests.ranking.cli.conftest import Cli
 
-EVERY = {**LOSSES, **EMBEDDING_LOSSES, **CLASSIFICATION_LOSSES}
+EVERY = {**LOSSES, **EMBEDDING_LOSSES, **PAIR_LOSSES, **CLASSIFICATION_LOSSES}
 
 
 def test_the_list_has_every_loss_once(cli: Cli) -> None:

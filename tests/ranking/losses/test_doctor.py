@@ -13,7 +13,7 @@ from ranking.errors import UsageError
 from ranking.losses import LOSSES, facts_of, loss_named
 from ranking.losses.classification import focal, quality_focal, varifocal
 from ranking.losses.doctor import examine, form_of
-from ranking.losses.embedding import EMBEDDING_LOSSES
+from ranking.losses.embedding import EMBEDDING_LOSSES, PAIR_LOSSES
 
 CLASSIFIERS: dict[str, Any] = {
     "focal_loss": focal,
@@ -30,10 +30,11 @@ def test_ranking_losses_pass(name: str) -> None:
     assert certificate.passed, certificate.text()
 
 
-@pytest.mark.parametrize("name", EMBEDDING_LOSSES)
+@pytest.mark.parametrize("name", [*EMBEDDING_LOSSES, *PAIR_LOSSES])
 def test_embedding_losses_pass(name: str) -> None:
-    certificate = examine(EMBEDDING_LOSSES[name], name)
+    certificate = examine({**EMBEDDING_LOSSES, **PAIR_LOSSES}[name], name)
     assert certificate.passed, certificate.text()
+    assert certificate.findings["not a number"].detail.startswith("refused: "), certificate.text()
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

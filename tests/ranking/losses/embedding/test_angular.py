@@ -12,13 +12,10 @@ from torch.nn.functional import cross_entropy, normalize
 from ranking.errors import UsageError
 from ranking.losses.embedding import (
     AngularClassifier,
-    alignment,
     arcface,
     arcface_logits,
-    audit_embeddings,
     cosface,
     cosface_logits,
-    uniformity,
 )
 from ranking.losses.embedding.angular import cosines
 
@@ -102,27 +99,3 @@ def test_degrees_are_refused() -> None:
         arcface(torch.ones(1, 2), torch.eye(2), torch.tensor([0]), margin=28.6)
     with pytest.raises(UsageError, match="must be above 0"):
         AngularClassifier(0, 4)
-
-
-def test_a_collapse_is_seen() -> None:
-    torch.manual_seed(0)
-    point = torch.ones(50, 8) + 1e-3 * torch.randn(50, 8)
-    found = audit_embeddings(point)
-    assert found.collapsed
-    assert found.mean_cosine > 0.999
-    assert found.effective_rank < 1.2
-    assert found.uniformity == pytest.approx(0.0, abs=1e-3)
-    even = audit_embeddings(torch.randn(2000, 8), torch.randn(2000, 8))
-    assert not even.collapsed
-    assert even.spread == pytest.approx(1.0, abs=0.05)
-    assert even.effective_rank > 7.5
-    assert even.alignment == pytest.approx(2.0, abs=0.1)
-    assert set(even.as_json()) >= {"spread", "collapsed", "alignment"}
-
-
-def test_alignment_and_uniformity_by_hand() -> None:
-    """Opposite unit vectors: squared distance 4."""
-    x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[-3.0, 0.0]])
-    assert alignment(x, y) == pytest.approx(4.0)
-    assert uniformity(torch.cat([x, y])) == pytest.approx(-8.0)
-    assert audit_embeddings(torch.zeros(1, 3)).effective_rank == 0
