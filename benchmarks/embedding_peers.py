@@ -41,7 +41,8 @@ class Twin:
 
     differs   what of the definition is not the same; empty where all of it is (but for a margin that a
               triplet meets exactly, and the 1e-6 that torch adds to each difference of a pair)
-    cubic     theirs builds every triplet of the batch: not for thousands of items
+    cubic     theirs holds every triplet of the batch, or every positive with every negative: not for
+              thousands of items
     """
 
     name: str
@@ -103,7 +104,7 @@ def of_pml() -> list[Twin]:
         Twin("triplet hard", "PML", fixed(in_batch("hard"), theirs(hard)), cubic=True),
         Twin("triplet batch_hard", "PML", fixed(in_batch("batch_hard"), theirs(nearest))),
         Twin("nt_xent", "PML", fixed(lambda e, y: nt_xent(e[::2], e[1::2]),
-                                     lambda e, y: xent(e[::2], e[1::2]))),
+                                     lambda e, y: xent(e[::2], e[1::2])), cubic=True),
         Twin("supcon", "PML", fixed(supcon, losses.SupConLoss(0.1))),
         Twin(
             "supcon against NTXentLoss", "PML", fixed(supcon, losses.NTXentLoss(0.1)),
