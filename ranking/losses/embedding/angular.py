@@ -28,11 +28,12 @@ def arcface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.5, scale: 
 
     source  Deng et al. 2019 (ArcFace), margin 0.5 and scale 64.
     """
-    sine = torch.sqrt((1 - cosine**2).clamp(min=_EPSILON))
-    moved = cosine * math.cos(margin) - sine * math.sin(margin)
-    beyond = cosine - margin * math.sin(margin)
-    moved = torch.where(cosine > math.cos(math.pi - margin), moved, beyond)
-    return scale * torch.where(_own(cosine, classes), moved, cosine)
+    own = cosine.gather(1, classes[:, None])
+    sine = torch.sqrt((1 - own**2).clamp(min=_EPSILON))
+    moved = own * math.cos(margin) - sine * math.sin(margin)
+    beyond = own - margin * math.sin(margin)
+    moved = torch.where(own > math.cos(math.pi - margin), moved, beyond)
+    return (scale * cosine).scatter_(1, classes[:, None], scale * moved)
 
 
 def cosface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.35, scale: float = 64.0) -> Tensor:
@@ -40,7 +41,8 @@ def cosface_logits(cosine: Tensor, classes: Tensor, margin: float = 0.35, scale:
 
     source  Wang et al. 2018 (CosFace), margin 0.35 and scale 64.
     """
-    return scale * torch.where(_own(cosine, classes), cosine - margin, cosine)
+    own = classes[:, None]
+    return (scale * cosine).scatter_add_(1, own, torch.full_like(own, -scale * margin, dtype=cosine.dtype))
 
 
 @full_precision
@@ -72,7 +74,9 @@ def cosface(
 def cosines(embeddings: Tensor, prototypes: Tensor) -> Tensor:
     """[n, classes], of [n, d] and [classes, d] or, the nearest of a class' centres, [classes, centres, d]."""
     cosine = directions(embeddings) @ directions(prototypes.to(embeddings)).flatten(0, -2).T
-    return cosine if prototypes.ndim == 2 else cosine.reshape(len(cosine), *prototypes.shape[:2]).amax(-1)
+    return (
+        cosine if prototypes.ndim == 2 else cosine.reshape(len(cosine), *prototypes.shape[:2]).max(-1).values
+    )
 
 
 def _angular(
@@ -89,10 +93,6 @@ def _angular(
         )
     found = logits(cosines(embeddings, prototypes), labels, margin, scale)
     return cross_entropy(found, labels) if len(labels) else found.sum()
-
-
-def _own(cosine: Tensor, classes: Tensor) -> Tensor:
-    return torch.arange(cosine.shape[1], device=cosine.device)[None, :] == classes[:, None]
 
 
 class AngularClassifier(nn.Module):

@@ -20,7 +20,7 @@ _BLOCK = 1 << 22
 def directions(vectors: Tensor) -> Tensor:
     """Unit vectors along the last axis; zeros, with a zero gradient, where there is no direction."""
     squared = (vectors**2).sum(-1, keepdim=True)
-    long = squared > _TINY
+    long = ~(squared <= _TINY)  # NaN goes on
     return torch.where(
         long, vectors * torch.rsqrt(torch.where(long, squared, 1.0)), torch.zeros_like(vectors)
     )
@@ -79,5 +79,5 @@ def _parts(pairs: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 def root(squared: Tensor) -> Tensor:
     """The square root, with gradient 0 at 0, where the root has none."""
-    positive = squared > 0
-    return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), torch.zeros_like(squared))
+    zero = squared <= 0
+    return squared.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import cross_entropy, logsigmoid
 from torch.utils.checkpoint import checkpoint
 
 from ranking.errors import UsageError, unknown_name
@@ -82,10 +82,9 @@ def info_nce(
         keys=keys, shared=shared, in_batch=in_batch, scale=1 / temperature, ids=key_ids, positives=positives,
         ignored=ignored, log_q=None if log_q is None else log_q.to(queries), log_q_on=log_q_on,
     )  # fmt: skip
-    values = _one_way(queries, rows, own, block_bytes)
-    if symmetric:
-        turned = replace(rows, keys=queries, positives=None if positives is None else positives.T)
-        values = (values + _one_way(keys, turned, None, block_bytes)) / 2
+    values = (
+        _one_way(queries, rows, own, block_bytes) if not symmetric else _both_ways(queries, rows, block_bytes)
+    )
     if reduction == "none":
         return values
     return values.mean() if len(values) else values.sum()
@@ -155,23 +154,29 @@ class _Rows:
         shared = self.keys[:0] if self.shared is None else self.shared
         return torch.cat([self.keys, shared]) if self.in_batch else shared
 
+    def logits(self, rows: Tensor, queries: Tensor, every: Tensor) -> tuple[Tensor, Tensor | None]:
+        """([rows, keys], corrected and masked; bool, which belong to a query, None for its own alone)."""
+        width = len(every)
+        logits = (queries * self.scale) @ every.T
+        positive = None if self.positives is None else self._said(self.positives[rows], width, False)
+        if self.log_q is not None:
+            correction = self._said(self.log_q[None, :], width, 0.0)
+            if self.log_q_on == "negatives":
+                correction = torch.where(self._belonging(rows, positive, width), 0.0, correction)
+            logits = logits - correction
+        out = self._left_out(rows, width)
+        if out is not None:
+            logits = logits.masked_fill(out & ~self._belonging(rows, positive, width), _FLOOR)
+        return logits, positive
+
     def values(self, rows: Tensor, queries: Tensor, own: Tensor | None, every: Tensor) -> Tensor:
         """[rows]: the value of these queries."""
+        logits, positive = self.logits(rows, queries, every)
+        if self.in_batch and own is None:
+            return _against_all(logits, positive, rows)
         queries = queries * self.scale
-        logits = queries @ every.T
-        number = torch.arange(self._first, self._first + len(every), device=rows.device)
-        itself = number == rows[:, None]
-        positive = itself if self.positives is None else self._said(self.positives[rows], len(every), False)
-        if self.log_q is not None:
-            correction = self._said(self.log_q[None, :], len(every), 0.0)
-            if self.log_q_on == "negatives":
-                correction = torch.where(positive, 0.0, correction)
-            logits = logits - correction
-        out = self._left_out(rows, positive, len(every))
-        if out is not None:
-            logits = logits.masked_fill(out, _FLOOR)
         if self.in_batch:
-            belongs = torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+            belongs = _mean_of(logits, positive, rows)
         else:
             belongs = (queries * self.keys[rows]).sum(-1)
             if self.log_q is not None and self.log_q_on == "all":
@@ -179,9 +184,7 @@ class _Rows:
             logits = torch.cat([belongs[:, None], logits], 1)
         if own is not None:
             logits = torch.cat([logits, (queries[:, None, :] * own).sum(-1)], 1)
-        values = logits.logsumexp(1) - belongs
-        # A query without a key that belongs to it has nothing to learn.
-        return torch.where(positive.any(1), values, 0.0 * values) if self.in_batch else values
+        return _where_any(logits.logsumexp(1) - belongs, positive)
 
     @property
     def _first(self) -> int:
@@ -194,8 +197,13 @@ class _Rows:
         wide = given if missing <= 0 else torch.nn.functional.pad(given, (0, missing), value=filler)
         return wide[..., self._first :]
 
-    def _left_out(self, rows: Tensor, positive: Tensor, width: int) -> Tensor | None:
-        """bool [rows, keys]: keys that are no negatives of a query, nor its positives; None for none."""
+    def _belonging(self, rows: Tensor, positive: Tensor | None, width: int) -> Tensor:
+        if positive is not None:
+            return positive
+        return torch.arange(self._first, self._first + width, device=rows.device) == rows[:, None]
+
+    def _left_out(self, rows: Tensor, width: int) -> Tensor | None:
+        """bool [rows, keys]: keys that are no negatives of a query; None for none."""
         out = None
         if self.ids is not None:
             mine = self.ids[rows][:, None]
@@ -203,7 +211,43 @@ class _Rows:
         if self.ignored is not None:
             ignored = self._said(self.ignored[rows], width, False)
             out = ignored if out is None else out | ignored
-        return None if out is None else out & ~positive
+        return out
+
+
+def _against_all(logits: Tensor, positive: Tensor | None, rows: Tensor) -> Tensor:
+    """[rows]: the cross-entropy of what belongs to each, among all."""
+    if positive is None:
+        return cross_entropy(logits, rows, reduction="none")
+    return _where_any(logits.logsumexp(1) - _mean_of(logits, positive, rows), positive)
+
+
+def _mean_of(logits: Tensor, positive: Tensor | None, rows: Tensor) -> Tensor:
+    if positive is None:
+        return logits.gather(1, rows[:, None])[:, 0]
+    return torch.where(positive, logits, 0.0).sum(1) / positive.sum(1).clamp(min=1)
+
+
+def _where_any(values: Tensor, positive: Tensor | None) -> Tensor:
+    """A query without a key that belongs to it has nothing to learn."""
+    return values if positive is None else torch.where(positive.any(1), values, 0.0 * values)
+
+
+def _both_ways(queries: Tensor, rows: _Rows, block_bytes: int) -> Tensor:
+    """[n]: half from queries to keys, half back; of one matrix where it fits."""
+    size = len(queries)
+    if size * size * queries.element_size() <= block_bytes:
+        numbers = torch.arange(size, device=queries.device)
+        logits, positive = rows.logits(numbers, queries, rows.every)
+        back = None if positive is None else positive.T
+        return (_against_all(logits, positive, numbers) + _against_all(logits.T, back, numbers)) / 2
+    turned = replace(
+        rows,
+        keys=queries,
+        positives=None if rows.positives is None else rows.positives.T,
+        ignored=None if rows.ignored is None else rows.ignored.T,
+    )
+    there = _one_way(queries, rows, None, block_bytes)
+    return (there + _one_way(rows.keys, turned, None, block_bytes)) / 2
 
 
 def _one_way(queries: Tensor, rows: _Rows, own: Tensor | None, block_bytes: int) -> Tensor:

@@ -29,26 +29,37 @@ def full_precision(loss: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(loss)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        given = [_ready(name, value) for name, value in zip(names, args, strict=False)]
-        named = {name: _ready(name, value) for name, value in kwargs.items()}
+        given = [_wide(value) for value in args]
+        named = {name: _wide(value) for name, value in kwargs.items()}
         tensors = (one for one in (*given, *named.values()) if isinstance(one, Tensor))
         where = next((one.device.type for one in tensors), "cpu")
-        with torch.autocast(where, enabled=False):
-            return loss(*given, **named)
+        try:
+            with torch.autocast(where, enabled=False):
+                value = loss(*given, **named)
+        except RuntimeError:
+            _refuse_not_finite({**dict(zip(names, given, strict=False)), **named})
+            raise
+        # NaN goes on into a loss, which is quicker to look at than what it is of.
+        if not (isinstance(value, Tensor) and bool(torch.isfinite(value.detach()).all())):
+            _refuse_not_finite({**dict(zip(names, given, strict=False)), **named})
+        return value
 
     return call
 
 
-def _ready(name: str, value: Any) -> Any:
-    if not (isinstance(value, Tensor) and value.is_floating_point()):
-        return value
-    wide = value.float() if value.dtype in _HALF else value
-    seen = wide.detach()
-    # A sum is one pass without a mask; it may overflow by itself, which the second look tells apart.
-    if not torch.isfinite(seen.sum()) and not (finite := torch.isfinite(seen)).all():
-        place = tuple(torch.nonzero(~finite)[0].tolist())
-        raise DataError(
-            f"{name} must be finite: {float(seen[place])} at {list(place)}, {int((~finite).sum())} such "
-            f"numbers of {seen.numel()}. A learning rate too high is the usual reason"
-        )
-    return wide
+def _wide(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+def _refuse_not_finite(arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        if not (isinstance(value, Tensor) and value.is_floating_point()):
+            continue
+        finite = torch.isfinite(value.detach())
+        if not finite.all():
+            place = tuple(torch.nonzero(~finite)[0].tolist())
+            raise DataError(
+                f"{name} must be finite: {float(value.detach()[place])} at {list(place)}, "
+                f"{int((~finite).sum())} such numbers of {finite.numel()}. A learning rate too high is the "
+                "usual reason"
+            )

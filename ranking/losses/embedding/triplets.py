@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from ranking.errors import unknown_name
 from ranking.losses.embedding.distances import directions, root, squared_distances
-from ranking.losses.embedding.mining import mine_triplets
+from ranking.losses.embedding.mining import SPANS, Spans, Triplets, mine_triplets, spans
 from ranking.losses.embedding.precision import full_precision
 
 Mean = Literal["all", "active"]
@@ -60,12 +60,49 @@ def triplet_in_batch(
     if mean not in ("all", "active"):
         raise unknown_name("mean", mean, ("all", "active"))
     vectors = directions(embeddings) if normalize else embeddings
-    distances = squared_distances(vectors, vectors)
-    seen = (distances if squared else root(distances)).detach()
-    a, p, n = mine_triplets(seen, labels, how, margin, seed)
-    values = _values(distances[a, p], distances[a, n], margin, squared, soft)
-    count = len(values) if mean == "all" else int((values > 0).sum())
-    return values.sum() / max(count, 1) + 0 * vectors.sum()
+    if how in SPANS and not soft:
+        distances = _distances(vectors, squared)
+        found = spans(distances.detach(), labels, how, margin)
+        total, active, every = _over_spans(distances, found, margin)
+    else:
+        with torch.no_grad():
+            seen = _distances(vectors, squared)
+        mined = mine_triplets(seen, labels, how, margin, seed)
+        values = _of_triplets(vectors, mined, margin, squared, soft)
+        total, active, every = values.sum(), int((values > 0).sum()), len(values)
+    return total / max(every if mean == "all" else active, 1) + 0 * vectors.sum()
+
+
+def _distances(vectors: Tensor, squared: bool) -> Tensor:
+    found = squared_distances(vectors, vectors)
+    return found if squared else root(found)
+
+
+def _of_triplets(vectors: Tensor, mined: Triplets, margin: float, squared: bool, soft: bool) -> Tensor:
+    """[triplets]: of a few from their own differences, of many from the distances of the batch."""
+    a, p, n = mined
+    if len(a) * vectors.shape[1] <= len(vectors) ** 2:
+        near, far = ((vectors[a] - vectors[other]).square().sum(-1) for other in (p, n))
+    else:
+        squares = squared_distances(vectors, vectors)
+        near, far = squares[a, p], squares[a, n]
+    return _values(near, far, margin, squared, soft)
+
+
+def _over_spans(distances: Tensor, found: Spans, margin: float) -> tuple[Tensor, int, int]:
+    """(the sum of max(0, D(a, p) − D(a, n) + margin), how many are above 0, how many there are).
+
+    Of a pair the active negatives are the first of its span: their sum is a difference of running sums.
+    """
+    near = distances[found.anchors, found.positives] + margin
+    stop = torch.maximum(found.start, torch.minimum(found.stop, found.nearer_than(near.detach())))
+    # In float64: a difference of two sums of a whole row is to be that of a few.
+    sorted_far = distances.gather(1, found.order).double().masked_fill(found.ordered.isinf(), 0.0)
+    running = torch.nn.functional.pad(sorted_far.cumsum(1), (1, 0))
+    count = stop - found.start
+    far = running[found.anchors, stop] - running[found.anchors, found.start]
+    total = (count * near - far).sum()
+    return total.to(distances), int(count.sum()), int((found.stop - found.start).sum())
 
 
 @full_precision
@@ -76,16 +113,9 @@ def active_share(embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, nor
     embeddings have collapsed to a point.
     """
     with torch.no_grad():
-        vectors = directions(embeddings) if normalize else embeddings
-        distances = squared_distances(vectors, vectors)
-        alike = labels[:, None] == labels[None, :]
-        own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        active = total = 0
-        for row, same, self_ in zip(distances, alike, own, strict=True):
-            near, far = row[same & ~self_], row[~same].sort().values
-            active += int(torch.searchsorted(far, near + margin).sum())
-            total += len(near) * len(far)
-        return active / total if total else 0.0
+        distances = _distances(directions(embeddings) if normalize else embeddings, squared=True)
+        _, active, every = _over_spans(distances, spans(distances, labels, "all", margin), margin)
+    return active / max(every, 1)
 
 
 def _values(near: Tensor, far: Tensor, margin: float, squared: bool, soft: bool) -> Tensor:

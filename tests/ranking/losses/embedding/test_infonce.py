@@ -55,6 +55,23 @@ def test_symmetric_is_the_mean_of_both_ways() -> None:
     assert clip_loss(q, k, LearnableTemperature()).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_symmetric_in_blocks_with_masks_is_that_of_one_matrix() -> None:
+    """A key that is ignored by a query ignores it: masks are turned for the way back."""
+    q, k = pair()
+    generator = torch.manual_seed(2)
+    ignored = torch.rand(6, 6, generator=generator) < 0.3
+    masks = {"ignored": ignored, "key_ids": torch.tensor([1, 1, 2, 3, 4, 5])}
+    one = info_nce(q, k, symmetric=True, **masks)  # type: ignore[arg-type]
+    blocks = info_nce(q, k, symmetric=True, block_bytes=1, **masks)  # type: ignore[arg-type]
+    back = info_nce(k, q, **{**masks, "ignored": ignored.T})  # type: ignore[arg-type]
+    assert one.item() == pytest.approx((info_nce(q, k, **masks) + back).item() / 2)  # type: ignore[arg-type]
+    assert blocks.item() == pytest.approx(one.item())
+    positives = torch.eye(6, dtype=torch.bool) | (torch.rand(6, 6, generator=generator) < 0.3)
+    several = info_nce(q, k, symmetric=True, positives=positives)
+    both = info_nce(q, k, positives=positives) + info_nce(k, q, positives=positives.T)
+    assert several.item() == pytest.approx(both.item() / 2)
+
+
 def test_negatives_of_all_and_of_each_are_further_columns() -> None:
     q, k = pair()
     more = torch.randn(4, 5, generator=torch.manual_seed(3), dtype=torch.float64)
