@@ -9,5 +9,6 @@ lexical      BM25 over fields: the lexical arm
 encoders     texts to unit vectors, behind one protocol; embeddings kept by content
 index        the nearest vectors, exactly
 fusion       one list of the lexical and the dense arm's candidates
+choosing     which fusion, and whether any, on held-out queries
 stored       index folders with a manifest of hashes
 """
