@@ -16,7 +16,7 @@ source  Robertson et al. 1994 (Okapi at TREC-3); Lucene's form of it (Kamphuis e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,16 +203,18 @@ def build(fields: Mapping[str, Sequence[str]], settings: BM25 | None = None) -> 
     return indexed(tokenised(fields, settings.language), settings)
 
 
-def indexed(tokens: Mapping[str, Tokens], settings: BM25) -> LexicalIndex:
-    """The same from what `tokenised` gave for the language of these settings."""
-    return LexicalIndex(
-        settings,
-        len(tokens[TOGETHER].documents),
-        [
-            (np.float32(weight), Postings.of(tokens[name], settings))
-            for name, weight in _shares(tokens, settings)
-        ],
-    )
+def indexed(
+    tokens: Mapping[str, Tokens],
+    settings: BM25,
+    postings: Callable[[str, BM25], Postings] | None = None,
+) -> LexicalIndex:
+    """The same from what `tokenised` gave for the language of these settings.
+
+    `postings` may keep what it made of a field (by name) for these k1 and b.
+    """
+    made = postings or (lambda name, settings: Postings.of(tokens[name], settings))
+    parts = [(np.float32(weight), made(name, settings)) for name, weight in _shares(tokens, settings)]
+    return LexicalIndex(settings, len(tokens[TOGETHER].documents), parts)
 
 
 def _shares(tokens: Mapping[str, Tokens], settings: BM25) -> list[tuple[str, float]]:
