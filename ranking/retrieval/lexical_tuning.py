@@ -3,8 +3,8 @@
 A coordinate search: one setting after the other takes the best value of its grid, the rest as they are. Texts
 are tokenised once; an index is built for each k1 and b, and none for another weight.
 
-The defaults are hard to beat: cross-fitted on five folds, tuning changes nDCG@10 by -.001 to +.003 on SciFact,
-NFCorpus and Vaswani.
+The defaults are hard to beat: cross-fitted on five folds, tuning changes nDCG@10 by -.001 to +.003 on
+SciFact, NFCorpus and Vaswani.
 """
 
 from __future__ import annotations

@@ -67,6 +67,18 @@ def test_a_query_finds_the_same_alone_and_in_blocks(monkeypatch: pytest.MonkeyPa
         )
 
 
+def test_the_rounding_of_products_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they are off by within their bound."""
+    rng = np.random.default_rng(6)
+    index = ExactIndex.of(unit(rng, 40, 64)[rng.integers(40, size=400)], "encoder")
+    queries = unit(rng, 10, 64)
+    expected = index.search(queries, 15)
+    exact = np.stack([index.scores(query, np.arange(400)) for query in queries])
+    off = (rng.integers(2, size=exact.shape) - 0.5) * 64 * np.finfo(np.float32).eps
+    monkeypatch.setattr(ExactIndex, "_products", lambda self, block: (exact + off).astype(np.float32))
+    np.testing.assert_array_equal(index.search(queries, 15).rows, expected.rows)
+
+
 def test_scores_of_any_rows_are_those_of_the_search() -> None:
     rng = np.random.default_rng(1)
     index = ExactIndex.of(unit(rng, 100, 16), "encoder")

@@ -11,7 +11,7 @@ import pytest
 from ranking.errors import DataError
 from ranking.retrieval.judgments import Judgments, ndcg
 from ranking.retrieval.lexical import BM25, Postings, build
-from ranking.retrieval.lexical_tuning import tuned
+from ranking.retrieval.lexical_tuning import K1, WEIGHTS, B, tuned
 
 RNG = np.random.default_rng(0)
 WORDS = [f"w{number}" for number in range(25)]
@@ -34,6 +34,10 @@ def test_the_field_that_answers_gains_weight_and_every_value_is_that_of_an_index
     assert max(values) > mean_ndcg(BM25()) + 0.05
     for settings, value in found.tried[:: len(found.tried) // 4]:
         assert mean_ndcg(settings) == pytest.approx(value, abs=1e-12)
+    tried = [settings for settings, _ in found.tried]
+    assert {one.b for one in tried} == set(B)
+    assert {one.k1 for one in tried} == set(K1)
+    assert {one.weights.get("title", 0.0) for one in tried} == set(WEIGHTS)
     assert len({repr(settings) for settings, _ in found.tried}) == len(found.tried)
     assert json.loads(json.dumps(found.as_json()))["tried"][0]["ndcg@10"] == values[0]
 
