@@ -30,6 +30,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "retrieval": {"errors", "data", "metrics", "models"},
         "cli": {
             "errors", "compiled", "data", "metrics", "objectives", "losses", "models", "training",
+            "retrieval",
         },
     },
     "service": {

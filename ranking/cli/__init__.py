@@ -6,6 +6,7 @@ conventions                         how a model is measured
 folder, registry                    model folders, published models
 serve                               over HTTP
 data, features, log                 lists, stores, journals
+search                              collections of texts
 objectives, losses                  what there is to train on, described and examined
 keys                                keys of the service
 options                             what decides a training run
@@ -35,6 +36,7 @@ from ranking.cli import (
     objectives,
     predict,
     registry,
+    search,
     serve,
     train,
     tune,
@@ -60,6 +62,7 @@ app.add_typer(log.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.add_typer(objectives.app, name="objectives")
 app.add_typer(losses.app, name="losses")
+app.add_typer(search.app, name="search")
 
 
 def main() -> None:

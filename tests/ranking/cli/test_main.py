@@ -67,6 +67,7 @@ COMMANDS = [
     "models list",
     "models promote",
     "models rollback",
+    "search describe",
     "serve",
 ]
 
