@@ -174,7 +174,7 @@ def draw(curves: dict[tuple[str, str], TrainingAudit], file: Path) -> None:
                 [entry.step for entry in audit.entries], _values(audit, name), label=how, linewidth=1.2
             )
             panel.set_ylabel(title if kind == kinds[0] else "")
-            panel.set_ylim(0, None)
+            panel.set_ylim(0, 1.02)
     for column, kind in enumerate(kinds):
         panels[0][column].set_title(f"vectors of {kind} length" if kind == "unit" else f"vectors of {kind}")
         panels[1][column].set_xlabel("step")

@@ -91,7 +91,8 @@ def of_pml() -> list[Twin]:
         Twin(
             "contrastive", "PML",
             lambda width, classes: (contrastive_in_batch, losses.ContrastiveLoss(0, 1)),
-            "D and max(0, m − D) there, their squares / 2 here; a mean over those above 0 of each kind there",
+            "unit vectors, D and max(0, m − D) there; any, and their squares / 2, here; there a mean over "
+            "those above 0 of each kind",
         ),
         Twin("triplet all", "PML", fixed(in_batch("all"), theirs()), cubic=True),
         Twin("triplet all, active", "PML",
@@ -106,11 +107,8 @@ def of_pml() -> list[Twin]:
         Twin("nt_xent", "PML", fixed(lambda e, y: nt_xent(e[::2], e[1::2]),
                                      lambda e, y: xent(e[::2], e[1::2])), cubic=True),
         Twin("supcon", "PML", fixed(supcon, losses.SupConLoss(0.1))),
-        Twin(
-            "supcon against NTXentLoss", "PML", fixed(supcon, losses.NTXentLoss(0.1)),
-            "other positives are no part of the denominator there; a mean over pairs, not over anchors",
-            cubic=True,
-        ),
+        Twin("supcon alone", "PML",
+             fixed(lambda e, y: supcon(e, y, form="alone"), losses.NTXentLoss(0.1)), cubic=True),
         Twin("arcface", "PML", angular(arcface, losses.ArcFaceLoss, margin=math.degrees(0.5))),
         Twin("arcface, 3 centres", "PML",
              angular(arcface, losses.SubCenterArcFaceLoss, 3, sub_centers=3, margin=math.degrees(0.5))),

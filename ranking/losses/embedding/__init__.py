@@ -99,7 +99,7 @@ __all__ = [
 
 def _contrastive(embeddings: Tensor, labels: Tensor) -> Tensor:
     """D² / 2 of pairs of one label, max(0, 1 − D)² / 2 of others, over all pairs of the batch."""
-    return contrastive_in_batch(embeddings, labels)
+    return contrastive_in_batch(embeddings, labels, normalize=True)
 
 
 def _triplet(how: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -120,6 +120,11 @@ def _supcon_in(embeddings: Tensor, labels: Tensor) -> Tensor:
     return supcon(embeddings, labels, 0.07, form="in")
 
 
+def _supcon_alone(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """SupCon with each positive against the negatives alone."""
+    return supcon(embeddings, labels, form="alone")
+
+
 def _on_axes(logits: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
         # Class directions that no batch changes: label c's is the axis c.
@@ -138,6 +143,7 @@ EMBEDDING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "triplet_batch_hard": _triplet("batch_hard"),
     "supcon_out": _supcon_out,
     "supcon_in": _supcon_in,
+    "supcon_alone": _supcon_alone,
     "arcface": _on_axes(arcface_logits),
     "cosface": _on_axes(cosface_logits),
 }

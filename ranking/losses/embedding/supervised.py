@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from ranking.errors import UsageError, unknown_name
 from ranking.losses.embedding.distances import directions
@@ -15,36 +16,56 @@ from ranking.losses.embedding.precision import full_precision
 _FLOOR = -1e30
 
 
+FORMS = ("out", "in", "alone")
+
+
 @full_precision
 def supcon(
-    embeddings: Tensor, labels: Tensor, temperature: float = 0.1, form: Literal["out", "in"] = "out"
+    embeddings: Tensor,
+    labels: Tensor,
+    temperature: float = 0.1,
+    form: Literal["out", "in", "alone"] = "out",
 ) -> Tensor:
     """The mean over anchors i that have a positive, P(i) the others of their label and A(i) all others, of
 
-        out   −1/|P| sum_{p in P} log( exp(z_i·z_p / t) / sum_{a in A} exp(z_i·z_a / t) )
-        in    −log( 1/|P| sum_{p in P} exp(z_i·z_p / t) / sum_{a in A} exp(z_i·z_a / t) )
+        out    −1/|P| sum_{p in P} log( exp(z_i·z_p / t) / sum_{a in A} exp(z_i·z_a / t) )
+        in     −log( 1/|P| sum_{p in P} exp(z_i·z_p / t) / sum_{a in A} exp(z_i·z_a / t) )
+        alone  as `out`, each positive against the negatives alone: the sum is over p and other labels
 
-    `in` is at most `out` (Jensen); the paper trains better with `out`. Anchors without a positive are left
-    out of the mean, and a batch without any is 0. With one positive each, both are NT-Xent.
+    `in` is at most `out` (Jensen); the paper trains better with `out`. In `out` and `in` the positives of an
+    anchor push each other away from it; in `alone` they do not. Anchors without a positive are left out of
+    the mean, and a batch without any is 0. With one positive each, all three are NT-Xent.
 
     embeddings  [batch, d], labels int [batch]
     temperature 0.1 in the paper's ImageNet runs, 0.07 in the authors' code
 
-    source  Khosla et al. 2020.
+    source  Khosla et al. 2020; `alone` is what pytorch-metric-learning calls NTXentLoss.
     """
-    if form not in ("out", "in"):
-        raise unknown_name("form", form, ("out", "in"))
+    if form not in FORMS:
+        raise unknown_name("form", form, FORMS)
     unit = directions(embeddings)
-    positive, _ = pairs_of(labels)
+    positive, negative = pairs_of(labels)
     own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     logits = (unit @ unit.T / temperature).masked_fill(own, _FLOOR)
-    logs = logits - logits.logsumexp(1, keepdim=True) if len(labels) else logits
     count = positive.sum(1)
-    if form == "out":
-        values = -torch.where(positive, logs, 0.0).sum(1) / count.clamp(min=1)
+    if not len(labels):
+        return logits.sum()
+    if form == "in":
+        of_positives = (
+            torch.where(positive, logits, _FLOOR).logsumexp(1) - count.clamp(min=1).to(logits).log()
+        )
+        values = logits.logsumexp(1) - of_positives
     else:
-        values = count.clamp(min=1).to(logs).log() - torch.where(positive, logs, _FLOOR).logsumexp(1)
+        values = torch.where(positive, _against(logits, negative, form), 0.0).sum(1) / count.clamp(min=1)
     return torch.where(count > 0, values, 0.0 * logits.sum(1)).sum() / (count > 0).sum().clamp(min=1)
+
+
+def _against(logits: Tensor, negative: Tensor, form: str) -> Tensor:
+    """[batch, batch]: minus the log of what each item is of the sum that it stands in."""
+    if form == "out":
+        return logits.logsumexp(1, keepdim=True) - logits
+    others = torch.where(negative, logits, _FLOOR).logsumexp(1, keepdim=True)
+    return softplus(others - logits)
 
 
 @full_precision

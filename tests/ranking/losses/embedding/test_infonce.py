@@ -239,7 +239,7 @@ def test_shapes_and_choices_are_checked() -> None:
 # --- SupCon -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["out", "in"])
+@pytest.mark.parametrize("form", ["out", "in", "alone"])
 def test_with_one_positive_each_it_is_nt_xent(form: Any) -> None:
     """Two views of each of four items: rivals are the other seven."""
     a, b = pair(4)
@@ -256,6 +256,20 @@ def test_inside_is_at_most_outside() -> None:
         z, _ = pair(12, seed=seed)
         labels = torch.arange(12) % 3
         assert supcon(z, labels, form="in") <= supcon(z, labels, form="out") + 1e-12
+
+
+def test_alone_a_positive_has_no_rival_of_its_label() -> None:
+    """Labels 0 0 0 1: of each anchor of 0, two positives, each against item 3 alone; item 3 has none."""
+    z, _ = pair(4)
+    s = logits_of(z, z, 0.1)
+    terms = [
+        -(s[a, p] - torch.stack([s[a, p], s[a, 3]]).logsumexp(0))
+        for a in range(3)
+        for p in range(3)
+        if a != p
+    ]
+    value = supcon(z, torch.tensor([0, 0, 0, 1]), form="alone")
+    assert value.item() == pytest.approx(torch.stack(terms).mean().item())
 
 
 def test_anchors_without_a_positive_are_left_out_of_the_mean() -> None:
