@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,19 @@ from ranking.errors import DataError
 from ranking.metrics import discounts, gain
 from ranking.retrieval.candidates import Candidates
 
+Unknown = tuple[str, str, str]
+"""(query id, document id, FILE:LINE) of a judgment that names what is not there"""
+
 
 @dataclass(frozen=True, eq=False)
 class Judgments:
-    """One grade for each judged pair.
+    """One grade for each judged pair; a pair that is not among them was not judged.
 
-    queries    int64 [judgments], rows of queries
-    documents  int64 [judgments], rows of documents; a pair is judged once
-    grades     float32 [judgments], relevant above 0
+    queries            int64 [judgments], rows of queries
+    documents          int64 [judgments], rows of documents; a pair is judged once
+    grades             float32 [judgments], relevant above 0
+    unknown_documents  judgments left out, of documents that the collection has not
+    unknown_queries    judgments left out, of queries that the collection has not
 
     Raises DataError for arrays that are not of this form.
     """
@@ -27,6 +33,8 @@ class Judgments:
     queries: Int64
     documents: Int64
     grades: Float32
+    unknown_documents: Sequence[Unknown] = ()
+    unknown_queries: Sequence[Unknown] = ()
 
     def __post_init__(self) -> None:
         if not self.queries.shape == self.documents.shape == self.grades.shape == (len(self.queries),):
@@ -40,6 +48,18 @@ class Judgments:
             raise DataError("grades must be finite numbers")
         if len(np.unique(np.stack([self.queries, self.documents]), axis=1).T) < len(self.queries):
             raise DataError("a pair of query and document is judged twice: keep one of its grades")
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def by_query(self) -> dict[int, tuple[Int64, Float32]]:
+        """(rows of documents, grades) of each judged query's row, for judgments by rising query: views."""
+        rows, starts = np.unique(self.queries, return_index=True)
+        stops = [*starts[1:].tolist(), len(self)]
+        return {
+            row: (self.documents[start:stop], self.grades[start:stop])
+            for row, start, stop in zip(rows.tolist(), starts.tolist(), stops, strict=True)
+        }
 
     def where(self, kept: npt.NDArray[np.bool_]) -> Judgments:
         """Those judgments for which `kept`, bool [judgments], is true."""

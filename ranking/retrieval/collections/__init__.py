@@ -16,7 +16,8 @@ description  what is in a collection, before anything is searched
 
 from __future__ import annotations
 
-from ranking.retrieval.collections.collection import Collection, Documents, Judgments, Queries
+from ranking.retrieval.collections.collection import Collection, Documents, Queries
 from ranking.retrieval.collections.reading import read_collection
+from ranking.retrieval.judgments import Judgments
 
 __all__ = ["Collection", "Documents", "Judgments", "Queries", "read_collection"]

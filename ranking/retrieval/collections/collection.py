@@ -9,13 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
-from ranking.data.arrays import Float32, Float64, Int64
+from ranking.data.arrays import Float64
 from ranking.errors import DataError, UsageError, unknown_name
-
-Unknown = tuple[str, str, str]
-"""(query id, document id, FILE:LINE) of a judgment that names what is not there"""
+from ranking.retrieval.judgments import Judgments
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,35 +67,6 @@ class Queries:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {one: row for row, one in enumerate(self.ids)}
-
-
-@dataclass(frozen=True, eq=False)
-class Judgments:
-    """Judged pairs, by rising row of the query and in the order of their file within one.
-
-    A pair that is not among them was not judged. `queries` and `documents` are int64 [pairs], rows of the
-    collection's; `grades` float32 [pairs], not negative, relevant above 0.
-    """
-
-    queries: Int64
-    documents: Int64
-    grades: Float32
-    unknown_documents: Sequence[Unknown] = ()
-    """judgments left out, of documents that the collection has not"""
-    unknown_queries: Sequence[Unknown] = ()
-    """judgments left out, of queries that the collection has not"""
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-    def by_query(self) -> dict[int, tuple[Int64, Float32]]:
-        """(rows of documents, grades) of each judged query's row: views, nothing is copied."""
-        rows, starts = np.unique(self.queries, return_index=True)
-        stops = [*starts[1:].tolist(), len(self)]
-        return {
-            row: (self.documents[start:stop], self.grades[start:stop])
-            for row, start, stop in zip(rows.tolist(), starts.tolist(), stops, strict=True)
-        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ranking.data.arrays import Int64
-from ranking.retrieval.collections.collection import Collection, Judgments, Unknown
+from ranking.retrieval.collections.collection import Collection
+from ranking.retrieval.judgments import Judgments, Unknown
 
 _LISTED = 5
 

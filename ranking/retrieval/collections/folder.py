@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ranking.errors import DataError, unknown_name
-from ranking.retrieval.collections.collection import Collection, Documents, Judgments, Queries
+from ranking.retrieval.collections.collection import Collection, Documents, Queries
 from ranking.retrieval.collections.judgments import Judged, judged_lines, judgments_of
 from ranking.retrieval.collections.lines import beginning
+from ranking.retrieval.judgments import Judgments
 
 _NOTICE = re.compile(r"readme|notice|licen[cs]e|copying", re.IGNORECASE)
 _JUDGMENTS = re.compile(r"qrel|judg|\.rel$", re.IGNORECASE)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ranking.retrieval.collections.collection import Documents, Judgments, Queries, Unknown
+from ranking.retrieval.collections.collection import Documents, Queries
 from ranking.retrieval.collections.lines import fault, filled_lines, number_in, shown
 from ranking.retrieval.collections.records import Record
+from ranking.retrieval.judgments import Judgments, Unknown
 
 Judged = tuple[int, str, str, float]
 """(line, query id, document id, grade)"""
