@@ -12,8 +12,8 @@ from pathlib import Path
 
 BEIR = {
     "corpus.jsonl": (
-        '{"_id": "d1", "title": "Apples", "text": "red apples", "metadata": {"year": 1999, "place": "Kent"}}'
-        "\n"
+        '{"_id": "d1", "title": "Apples", "text": "red apples", "metadata": '
+        '{"year": 1999, "place": "Kent", "title": "not this one"}}\n'
         '{"_id": "d2", "title": "Pears", "text": "green pears", "tags": ["fruit", "tree"], "metadata": {}}\n'
         '{"_id": "d3", "title": "", "text": "blue plums", "price": 2.5, "sold": true, "note": null}\n'
     ),

@@ -72,6 +72,17 @@ def test_beir_has_splits_fields_and_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.documents.numbers["sold"], [np.nan, np.nan, 1])
 
 
+def test_beir_is_its_names_and_others_are_tables(tmp_path: Path) -> None:
+    other = {"docs.jsonl": BEIR["corpus.jsonl"], "queries.jsonl": BEIR["queries.jsonl"]}
+    assert read_collection(write(tmp_path / "a", other)).form == "tables"
+    assert read_collection(write(tmp_path / "b", {"corpus.jsonl": BEIR["corpus.jsonl"]})).form == "tables"
+
+
+def test_a_file_in_qrels_is_a_split_by_all_of_its_name(tmp_path: Path) -> None:
+    write(tmp_path, {**BEIR, "qrels/test.tsv": None, "qrels/hard-train.tsv": BEIR["qrels/test.tsv"]})
+    assert list(read_collection(tmp_path).judgments) == ["hard-train", "train"]
+
+
 def test_trec_takes_titles_out_of_the_text_and_tags_out_of_both(tmp_path: Path) -> None:
     """A sign below that is no tag stays; ids other than DOCNO go."""
     found = read_collection(write(tmp_path, TREC))
@@ -117,7 +128,9 @@ def test_smart_judgments_by_number_where_one_is_beyond_all_ordinals(tmp_path: Pa
 def test_cranfields_codes_fall_as_relevance_rises(tmp_path: Path) -> None:
     """1, a complete answer, to 5, no interest; -1 is the paper that the question came from."""
     codes = "1 1 -1\n1 2 1\n1 3 4\n2 1 5\n2 2 2 \n2 3 3\n"
-    found = read_collection(write(tmp_path, {**SMART, "fruit.rel": None, "cranqrel": codes}))
+    found = read_collection(
+        write(tmp_path, {**SMART, "fruit.rel": None, "cranqrel": codes, "cranqrel.readme": "codes"})
+    )
     assert pairs(found) == {
         ("1", "1", 5.0), ("1", "2", 4.0), ("1", "3", 1.0), ("2", "1", 0.0), ("2", "2", 3.0), ("2", "3", 2.0),
     }  # fmt: skip
@@ -155,6 +168,16 @@ def test_judgments_may_carry_the_words_of_queries(tmp_path: Path) -> None:
     assert found.documents.fields == {"title": ["Apples", "Pears"], "tags": ["", "a b c"]}
     assert (found.queries.ids, found.queries.texts) == (["x:1", "x:2"], ["red fruit", "pears"])
     assert pairs(found) == {("x:1", "2", 0.0), ("x:1", "1", 1.0), ("x:2", "2", 1.0)}
+
+
+def test_a_column_query_is_the_id_where_no_other_is(tmp_path: Path) -> None:
+    judged = "query\tdocument\tgrade\nq1\td1\t1\n"
+    files = {"corpus.tsv": TABLES["corpus.tsv"], "qrels.tsv": judged}
+    with pytest.raises(DataError, match=r"has judgments \(qrels\.tsv\) and no queries"):
+        read_collection(write(tmp_path, files))
+    assert pairs(read_collection(write(tmp_path, {"queries.tsv": TABLES["queries.tsv"]}))) == {
+        ("q1", "d1", 1.0)
+    }
 
 
 def test_documents_alone_are_a_collection(tmp_path: Path) -> None:
@@ -371,6 +394,16 @@ def test_gzip_data_that_ends_early_or_is_damaged_is_named_by_its_line(tmp_path: 
                 read_collection(tmp_path)
         place.write_bytes(whole)
     assert read_collection(tmp_path).form == form
+
+
+def test_the_line_where_gzip_data_ends_is_the_first_that_is_not_whole(tmp_path: Path) -> None:
+    """Stored without compression, so that what is cut off can be counted."""
+    content = "".join(f"d{number}\ta\n" for number in range(10, 20))
+    write(tmp_path, {**TABLES, "corpus.tsv": None})
+    packed = gzip.compress(content.encode(), 0)
+    (tmp_path / "corpus.tsv.gz").write_bytes(packed[: -8 - 15])
+    with pytest.raises(ParseError, match=r"corpus\.tsv\.gz:8:1: expected gzip data up to its end"):
+        read_collection(tmp_path)
 
 
 def test_gzip_data_of_several_members_is_one_file(tmp_path: Path) -> None:
