@@ -27,7 +27,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "training": {
             "errors", "compiled", "data", "metrics", "objectives", "losses", "trees", "neural", "models",
         },
-        "retrieval": {"errors", "data", "metrics", "models"},
+        "retrieval": {"errors", "data", "metrics", "losses", "models"},
         "cli": {
             "errors", "compiled", "data", "metrics", "objectives", "losses", "models", "training",
             "retrieval",

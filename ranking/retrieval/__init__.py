@@ -9,6 +9,7 @@ lexical         BM25 over fields: the lexical arm
 lexical_tuning  k1, b and field weights from judged queries
 encoders        texts to unit vectors, behind one protocol; embeddings kept by content
 towers          small trained maps on an encoder's vectors
+fitting         trains them with InfoNCE and its kin; keeps them only where they are surely better
 index           the nearest vectors, exactly
 fusion          one list of the lexical and the dense arm's candidates
 choosing        which fusion, and whether any, on held-out queries
