@@ -1,4 +1,4 @@
-"""The first journey on one screen: train, compare, publish, serve, ask once over HTTP, stop.
+"""Two journeys on one screen. Features: train, compare, publish, serve, ask over HTTP. Texts: search.
 
     python scripts/demo.py [DATA_FOLDER]
 
@@ -63,7 +63,24 @@ def main() -> None:
     with Service(registry) as service:
         print(f"\n4. serve and ask: POST {service.url}/v1/rank")
         show_ranking(service.url, ours, test[0])
-    print(f"\nservice stopped. Report: {ours / 'report.html'}")
+    print(f"   service stopped. Report: {ours / 'report.html'}")
+    show_search(runs / "engine")
+
+
+def show_search(engine: Path) -> None:
+    """An engine of the embedded products, measured and asked once."""
+    products = str(Path(__file__).parent.parent / "data" / "search")
+    print("\n5. search the embedded products: BM25 tuned, texts encoded, fused where that helps")
+    built = rankwright("search", "build", products, "--out", str(engine), "--encoder", "hashed")
+    for line in built["lines"]:
+        print(f"   {line[:150]}")
+    report = rankwright("search", "evaluate", str(engine), products)
+    values = ", ".join(f"{name} {value:.4f}" for name, value in report["metrics"].items())
+    print(f"   {report['queries']} held-out queries: {values}")
+    query = "left-handed scissors"
+    print(f"   {query!r} finds")
+    for hit in rankwright("search", "query", str(engine), query, "--top", "3")["results"]:
+        print(f"   {hit['rank']:>5}  {hit['id']:<10} {hit['score']:6.3f}  {hit['document']['title']}")
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:

@@ -110,15 +110,15 @@ def evaluate(
     comparison = None if theirs is None else compare_evaluations(ours, theirs, dataset.query_weights, seed)
     baseline = _feature_baseline(model, dataset, metrics, seed)
     if per_query is not None:
-        _write_per_query(per_query, ours, dataset)
+        write_per_query(per_query, ours, dataset)
     if json:
-        show_json(_content(ours, comparison, str(against), baseline, warnings))
+        show_json(content(ours, comparison, str(against), baseline, warnings))
     else:
         others = [] if theirs is None else [(str(against), theirs)]
-        show(_as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
+        show(as_text([(str(model), ours), *others, *filter(None, [baseline])], comparison, str(against)))
 
 
-def _content(
+def content(
     ours: Evaluation,
     comparison: Any,
     against: str,
@@ -128,14 +128,14 @@ def _content(
     """The JSON object: what there is to say beside our own numbers, where there is any."""
     from ranking.metrics.evaluation import comparison_json
 
-    content = ours.as_json()
+    told = ours.as_json()
     if comparison is not None:
-        content["comparison"] = {"against": against, "metrics": comparison_json(comparison)}
+        told["comparison"] = {"against": against, "metrics": comparison_json(comparison)}
     if baseline is not None:
-        content["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
+        told["baseline"] = {"system": baseline[0], "metrics": dict(baseline[1].means)}
     if warnings:
-        content["warnings"] = warnings
-    return content
+        told["warnings"] = warnings
+    return told
 
 
 def _default_metrics(dataset: RankingDataset, conventions: Mapping[str, Any]) -> list[Metric]:
@@ -193,7 +193,7 @@ def _feature_baseline(
     return name, evaluate_scores(baseline.score(dataset.features), dataset, metrics, seed)
 
 
-def _as_text(systems: list[tuple[str, Evaluation]], comparison: Any, against: str) -> str:
+def as_text(systems: list[tuple[str, Evaluation]], comparison: Any, against: str) -> str:
     """A table of systems (ours first) by metrics, the comparison, and what the numbers mean."""
     ours = systems[0][1]
     names = list(ours.means)
@@ -220,7 +220,7 @@ def _as_text(systems: list[tuple[str, Evaluation]], comparison: Any, against: st
     return "\n".join(lines)
 
 
-def _write_per_query(file: Path, evaluation: Evaluation, dataset: RankingDataset) -> None:
+def write_per_query(file: Path, evaluation: Evaluation, dataset: RankingDataset) -> None:
     from ranking.errors import DataError
 
     columns = evaluation.per_query

@@ -31,6 +31,17 @@ def nested(file: Path | None, changes: Mapping[str, object], sets: Sequence[str]
     return found
 
 
+def settings(sets: Sequence[str]) -> dict[str, object]:
+    """What `--set key=value` says where there are no tables. Raises UsageError for another form."""
+    found: dict[str, object] = {}
+    for text in sets:
+        key, equals, raw = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set takes key=value, such as temperature=0.05, got {text!r}")
+        found[key] = _value(raw)
+    return found
+
+
 def fields(nested: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
     """The nested form as the fields of a config, of these names.
 

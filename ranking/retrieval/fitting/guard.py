@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.data.arrays import Float32, Float64
+from ranking.data.arrays import Float32, Float64, Int64
 from ranking.losses import TrainingAudit
 from ranking.metrics.comparison import Comparison, compare
 from ranking.retrieval.fitting.loop import Fitted, Progress, fit
@@ -24,18 +24,25 @@ from ranking.retrieval.judgments import Judgments
 from ranking.retrieval.towers import Towers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Held:
     """Trained (a) against the encoder alone (b) on held-out queries, nDCG@10.
 
     how         the folds were made, as `ranking.retrieval.fitting.splits` has it
     folds       held-out queries in each
     comparison  paired over all of them
+    fold        int64 [queries], the fold in which each was held out, -1 for none
+    towers      of each fold, trained without its queries
     """
 
     how: How
     folds: list[int]
     comparison: Comparison
+    fold: Int64
+    towers: list[Towers]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"how": self.how, "folds": self.folds, "comparison": asdict(self.comparison)}
 
     def __str__(self) -> str:
         low, high = self.comparison.interval
@@ -66,6 +73,11 @@ class Decision:
     fitted: Fitted
 
     @property
+    def whole(self) -> Held:
+        """Folds that are held out against the whole collection: of new documents where these divide."""
+        return self.new if self.again is None or self.new.how == "grouped" else self.again
+
+    @property
     def interval(self) -> tuple[float, float]:
         """95 %, of the difference on new documents."""
         return self.new.comparison.interval
@@ -94,8 +106,8 @@ class Decision:
         return {
             "kept": self.kept,
             "reason": self.reason,
-            "new_documents": asdict(self.new),
-            "documents_asked_again": None if self.again is None else asdict(self.again),
+            "new_documents": self.new.as_json(),
+            "documents_asked_again": None if self.again is None else self.again.as_json(),
             "sharing": self.sharing,
             "fitted": self.fitted.as_json(),
             "fingerprint": self.towers.fingerprint,
@@ -123,7 +135,7 @@ def guarded(
 
     def held(how: How, splits: Sequence[Split]) -> Held:
         base, trained = (np.full(len(query_vectors), np.nan) for _ in range(2))
-        sizes = []
+        fold, of_folds, sizes = np.full(len(query_vectors), -1), [], []
         for number, split in enumerate(splits, 1):
             documents, train, further = split.seen(document_vectors, pairs)
             fitted = fit(query_vectors, documents, train, settings, encoder=encoder, pairs=further)
@@ -134,9 +146,11 @@ def guarded(
             asked = ~np.isnan(before)
             base[asked], trained[asked] = before[asked], after[asked]
             sizes.append(int(asked.sum()))
+            of_folds.append(fitted.towers)
+            fold[asked] = number - 1
             told(f"{how} fold {number} of {len(splits)}: {fitted.best} epochs, {_gain(before, after)}")
         (comparison,) = compare({"ndcg": trained}, {"ndcg": base}, seed=seed).values()
-        return Held(how, sizes, comparison)
+        return Held(how, sizes, comparison, fold, of_folds)
 
     new = held(*leak_free(judgments, len(query_vectors), len(document_vectors), folds, seed))
     shared = sharing(judgments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ranking.errors import UsageError, unknown_name
@@ -78,6 +78,23 @@ class Settings:
     held_out: int = 4
     seed: int = 0
     device: str = "auto"
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> Settings:
+        """From values by name, such as a command line has them.
+
+        Raises UsageError for an unknown name, and for a value of another kind than the default's.
+        """
+        known = {one.name: one.default for one in fields(cls) if one.name != "parameters"}
+        for name, value in values.items():
+            if name not in known:
+                raise unknown_name("setting of the training", name, known)
+            kind = type(known[name])
+            fits = isinstance(value, int | float if kind is float else kind)
+            nothing = value is None and name == "margin"
+            if not (fits or nothing) or isinstance(value, bool) != (kind is bool):
+                raise UsageError(f"{name} must be like {known[name]!r}, got {value!r}")
+        return cls(**values)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         if self.sides not in SIDES:
