@@ -117,14 +117,14 @@ def best_encoder(name: str, documents: Sequence[str]) -> Encoder:
 
 def build(
     collection: Collection,
-    encoder: str = "auto",
+    encoder: str | Encoder = "auto",
     settings: BuildSettings | None = None,
     cache: Path | None = None,
     say: Say = lambda message: None,
 ) -> tuple[SearchEngine, Report]:
     """The engine of a collection, and what there is to tell of it.
 
-    encoder  a name, the folder of one, or auto
+    encoder  one, or a name, the folder of one, or auto
     cache    folder of embeddings kept by content
 
     Raises UsageError for an unknown split, encoder or setting, DataError where there is nothing to index.
@@ -135,7 +135,7 @@ def build(
     names = searchable(documents)
     with report.timed("encoder"):
         texts = documents.texts(names)
-        made = best_encoder(encoder, texts)
+        made = best_encoder(encoder, texts) if isinstance(encoder, str) else encoder
     report.tell("encoder", f"{made.name}, {made.width} numbers a text")
     with report.timed("bm25"):
         words = _lexical({name: documents.fields[name] for name in names}, asked, report)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ranking.data.arrays import Float32
 from ranking.errors import ArtifactError, DataError, UsageError
 from ranking.metrics import Metric
 from ranking.retrieval.building import BuildSettings, Report, build, golden_queries, searchable
 from ranking.retrieval.candidates import Candidates
 from ranking.retrieval.collections import Collection, Documents, Judgments, Queries, read_collection
 from ranking.retrieval.documents import open_documents, stored
+from ranking.retrieval.encoders.encoder import unit
 from ranking.retrieval.engine import SearchEngine, open_engine, save_engine
+from ranking.retrieval.fitting import Settings
 from ranking.retrieval.fusion import Fusion
 from ranking.retrieval.measuring import judged_lists, measured
 
@@ -134,6 +138,45 @@ def test_without_judgments_the_usual_weight_is_taken() -> None:
     assert engine.hits("hat", 1)[0]["id"] == "d2"
     with pytest.raises(UsageError, match="has no judgments, and so no split 'train'"):
         build(tiny(["red shoe"]), "hashed", BuildSettings(split="train"))
+
+
+class Turned:
+    """An encoder whose queries, "ask nROW", are their documents' vectors, all turned by one rotation."""
+
+    name, width, fingerprint = "turned", 12, "0" * 64
+
+    def __init__(self, documents: int) -> None:
+        random = np.random.default_rng(0)
+        self.vectors = unit(random.normal(size=(documents, self.width)).astype(np.float32))
+        self.rotation = np.linalg.qr(random.normal(size=(self.width, self.width)))[0].astype(np.float32)
+
+    def encode(self, texts: Sequence[str]) -> Float32:
+        rows = [self.vectors[int(text.split()[1].lstrip("n"))] for text in texts]
+        turned = [text.startswith("ask") for text in texts]
+        made = np.array(rows, np.float32).reshape(-1, self.width)
+        return np.where(np.array(turned)[:, None], made @ self.rotation, made).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+def test_trained_towers_are_kept_and_fused_by_what_each_fold_had_not_seen() -> None:
+    """No word is shared, so BM25 finds nothing; a rotation is what a linear tower can learn."""
+    count = 150
+    encoder, rows = Turned(count), np.arange(count)
+    documents = Documents([f"d{row}" for row in rows], {"text": [f"about {row}" for row in rows]})
+    queries = Queries([f"q{row}" for row in rows], [f"ask n{row}" for row in rows])
+    judged = Judgments(rows, rows, np.ones(count, np.float32))
+    collection = Collection("turned", documents, queries, {"train": judged})
+    fitting = Settings(epochs=60, learning_rate=0.02, weight_pull=0.0, negatives=0)
+    engine, report = build(collection, encoder, BuildSettings(fitting=fitting))
+    assert report.facts["training"]["kept"], report.lines
+    assert not engine.towers.identity
+    found = measured(replace(engine, fusion=Fusion("dense")), collection, judged, [Metric.parse("ndcg@10")])
+    assert found.evaluation.means["ndcg@10"] > 0.9
+    assert report.facts["fusion"]["ndcg@10"]["lexical"] == 0
+    on_new = report.facts["training"]["new_documents"]["comparison"]["mean_a"]
+    assert report.facts["fusion"]["ndcg@10"]["dense"] == pytest.approx(on_new, abs=0.01)
 
 
 def test_golden_queries_of_a_collection_without_queries() -> None:
