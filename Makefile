@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DATA ?= data
 
 .PHONY: help demo test test-slow lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
-  bench-losses bench-embedding bench-scorer bench-serve torture clean
+  bench-losses bench-embedding bench-retrieval bench-scorer bench-serve torture clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,10 @@ bench-embedding: $(VENV)/dev ## Losses on vectors beside three libraries, and di
 	$(PIP) -e '.[dev,bench]'
 	$(BIN)/python -m benchmarks.embedding
 	$(BIN)/python -m benchmarks.digits
+
+bench-retrieval: $(VENV)/dev ## Search over real collections, each encoder (reads RANKWRIGHT_DATA); an hour
+	$(PIP) -e '.[dev,bench]'
+	$(BIN)/python -m benchmarks.retrieval
 
 bench-scorer: $(VENV)/dev ## Scoring and explaining beside LightGBM, XGBoost and ONNX Runtime
 	$(PIP) -e '.[dev,bench]'
