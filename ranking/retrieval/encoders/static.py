@@ -6,6 +6,10 @@ With weights of 1 this is mean pooling; `idf_weighted` makes them the idf of a c
 not trained for the mean (WordLlama's was, and loses by it). Files are as model2vec writes them: one
 safetensors file with a table [tokens, width] and perhaps `weights` [tokens], and `tokenizer.json`.
 
+Texts are taken in lower case: tables that know case know little of capitals, and queries come in any. nDCG@10
+on Vaswani, whose queries are all capitals, is .344 and not .061; on SciFact, NFCorpus and CISI it changes by
+-.005, +.013 and -.004.
+
 source  Arora, Liang, Ma 2017 (weighted sums of word vectors); model2vec; WordLlama (MIT), whose wheel holds a
         table distilled from a language model's.
 """
@@ -116,7 +120,7 @@ class StaticEncoder:
         """The same encoder with the idf of these texts as weights: tokens of most of them count little."""
         frequency, documents, stream = np.zeros(len(self.table), np.float32), 0, iter(texts)
         while part := list(islice(stream, _TEXTS)):
-            for ids in self._tokens.ids(part):
+            for ids in self._ids(part):
                 frequency[list(set(ids))] += 1
             documents += len(part)
         return replace(self, weights=idf(frequency, documents))
@@ -125,17 +129,20 @@ class StaticEncoder:
         """float32 [texts, width], each row of length 1; zeros for a text without a known token."""
         out = np.zeros((len(texts), self.width), np.float32)
         for start in range(0, len(texts), _TEXTS):
-            ids = self._tokens.ids([text if text.strip() else "" for text in texts[start : start + _TEXTS]])
+            ids = self._ids(texts[start : start + _TEXTS])
             ends = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
             flat = np.fromiter((token for one in ids for token in one), np.int64, count=int(ends[-1]))
             rows = csr_array((self._counts[flat], flat, ends), (len(ids), len(self.table)))
             out[start : start + _TEXTS] = unit(rows @ self._vectors)
         return out
 
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokens.ids([text.lower() if text.strip() else "" for text in texts])
+
     @cached_property
     def fingerprint(self) -> str:
         weights = b"" if self.weights is None else self.weights.tobytes()
-        told = {"shape": list(self.table.shape), "dtype": str(self.table.dtype)}
+        told = {"shape": list(self.table.shape), "dtype": str(self.table.dtype), "lower": True}
         return fingerprint_of(
             KIND, told, np.ascontiguousarray(self.table).data.cast("B"), weights, self.tokenizer
         )

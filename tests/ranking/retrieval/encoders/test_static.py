@@ -45,6 +45,15 @@ def test_spaces_are_no_text_though_some_tokenizers_have_tokens_for_them() -> Non
     assert letters.any()
 
 
+def test_capitals_change_nothing() -> None:
+    """This tokenizer keeps case, and its vocabulary has small letters alone."""
+    told = sentencepiece()
+    encoder = StaticEncoder(np.eye(len(told["model"]["vocab"]), dtype=np.float32), json.dumps(told).encode())
+    small, shouted = encoder.encode(["a b", "A B"])
+    assert small.any()
+    assert small.tolist() == shouted.tolist()
+
+
 def test_half_precision_tables_are_kept_as_they_are(tmp_path: Path) -> None:
     encoder = StaticEncoder(TABLE.astype(np.float16), TOKENIZER)
     encoder.save(tmp_path)
