@@ -137,7 +137,10 @@ def tokenised(fields: Mapping[str, Sequence[str]], language: str) -> dict[str, T
         raise DataError(
             f"none of the {len(together)} documents has a term to find it by: all texts are empty"
         )
-    return {**{name: Tokens.of(texts) for name, texts in found.items()}, TOGETHER: Tokens.of(together)}
+    whole = Tokens.of(together)
+    if len(found) == 1:
+        return dict.fromkeys([*found, TOGETHER], whole)
+    return {**{name: Tokens.of(texts) for name, texts in found.items()}, TOGETHER: whole}
 
 
 @dataclass(frozen=True, eq=False)
