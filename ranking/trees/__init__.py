@@ -8,4 +8,5 @@ reading   a model's bytes, checked
 scoring   compiled, bit for bit as the libraries score
 boosting  the libraries themselves: training
 ranker    TreeRanker: scores and explains
+merging   several as one, and fewer trees of one
 """

@@ -23,6 +23,7 @@ class Backend:
     reader       module:function (bytes, feature_count) -> `ranking.trees.forest.Forest`, checked
     booster      the module that trains: `boost`, `first_rounds`, `stateful`, `rescales`
                  (`ranking.trees.boosting` says what each does)
+    merger       module:function (parts) -> bytes of the model of all these trees (`ranking.trees.merging`)
     builtin      the library's own LambdaMART objective, for which the objective name `builtin` stands
     defaults     parameters of a run, by the library's own names, below a preset's and those asked for
     presets      parameters by preset (`ranking.training.presets`)
@@ -35,6 +36,7 @@ class Backend:
     dtype: Literal["float32", "float64"]
     reader: str
     booster: str
+    merger: str
     builtin: str
     defaults: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -52,6 +54,7 @@ BACKENDS: dict[str, Backend] = {
         dtype="float64",
         reader="ranking.trees.reading.lightgbm:read_lightgbm",
         booster="ranking.trees.boosting.lightgbm",
+        merger="ranking.trees.merging.lightgbm:summed",
         builtin="lambdarank",
         defaults={"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255},
         presets={
@@ -80,6 +83,7 @@ BACKENDS: dict[str, Backend] = {
         dtype="float32",
         reader="ranking.trees.reading.xgboost:read_xgboost",
         booster="ranking.trees.boosting.xgboost",
+        merger="ranking.trees.merging.xgboost:summed",
         builtin="rank:ndcg",
         # Trees grown as LightGBM's are; XGBoost's own defaults are depth-wise and regularised.
         defaults={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from ranking.errors import ArtifactError, UsageError
 from ranking.trees.backends import BACKENDS, Backend
 from ranking.trees.boosting.job import Job, watched_gradients
 from ranking.trees.forest import NAN_IS_MISSING, Forest
+from ranking.trees.merging.part import Part
 
 NAME = "stumps"
 ROW = Backend(
     model_file="model.stumps", packages=(), dtype="float64", reader="tests.toys.stumps:read",
-    booster="tests.toys.stumps", builtin="none", defaults={"rate": 0.3},
+    booster="tests.toys.stumps", merger="tests.toys.stumps:summed", builtin="none", defaults={"rate": 0.3},
 )  # fmt: skip
 
 
@@ -51,6 +52,15 @@ def _scores(model: list[list[float]], features: Any) -> Any:
 
 def first_rounds(model: bytes, rounds: int) -> bytes:
     return json.dumps(json.loads(model)[:rounds]).encode()
+
+
+def summed(parts: Sequence[Part]) -> bytes:
+    rows = [
+        [*stump[:2], *(part.scale * value for value in stump[2:])]
+        for part in parts
+        for stump in (json.loads(part.model)[number] for number in part.trees)
+    ]
+    return json.dumps(rows).encode()
 
 
 def stateful(booster: Mapping[str, Any], own: str | None) -> str | None:

@@ -171,9 +171,14 @@ def _link(objective: str) -> Callable[[np.float32], Any]:
         return _logf
     if objective in _LOGIT:
         return lambda p: -_logf(np.float32(1) / p - np.float32(1))
-    if objective in _IDENTITY or objective.startswith("rank:"):
+    if starts_from_base_score(objective):
         return lambda p: p
     raise ArtifactError(f"objective: models of {objective[:40]!r} are not supported")
+
+
+def starts_from_base_score(objective: str) -> bool:
+    """Does this objective predict the sum of the trees as it is, which then starts from base_score itself?"""
+    return objective in _IDENTITY or objective.startswith("rank:")
 
 
 def _logf(value: np.float32) -> float:
