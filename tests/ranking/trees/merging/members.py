@@ -17,8 +17,12 @@ from tests.ranking.trees.reading.written_xgboost import WRITTEN as XGBOOST
 
 FORMS = [
     ("lightgbm", "plain"), ("xgboost", "plain"), ("xgboost", "categorical"), ("xgboost", "logistic"),
+    ("xgboost", "dropped"),
     *(("lightgbm", name) for name in LIGHTGBM), *(("xgboost", name) for name in XGBOOST),
 ]  # fmt: skip
+
+_DROPPED: dict[str, dict[str, object]] = {"dropped": {"booster": "dart", "rate_drop": 0.9, "one_drop": 1}}
+"""DART whose weights are not all 1."""
 
 
 def ranker(kind: str, model: bytes, **changed: Any) -> TreeRanker:
@@ -39,7 +43,7 @@ def _model(kind: str, form: str, rate: float) -> bytes:
         return _categorical(rate)
     if form == "logistic":
         return _logistic(rate)
-    return xgboost_model(learning_rate=rate, **XGBOOST.get(form, {}))
+    return xgboost_model(learning_rate=rate, **(XGBOOST | _DROPPED).get(form, {}))
 
 
 def _categorical(rate: float) -> bytes:

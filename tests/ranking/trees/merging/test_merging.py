@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import lightgbm
@@ -101,7 +102,7 @@ def test_a_model_of_all_its_own_trees_is_the_model(kind: str, form: str) -> None
     """To the byte, but for XGBoost's forms that a sum of single trees does without."""
     one = pair(kind, form)[0]
     again = of_trees(one, range(one.evaluator.forest.tree_count))
-    if kind == "xgboost" and form in ("forest", "dart"):
+    if kind == "xgboost" and form in ("forest", "dart", "dropped"):
         np.testing.assert_array_equal(again.evaluator.score(rows()), one.evaluator.score(rows()))
     else:
         assert again.model == one.model
@@ -112,6 +113,18 @@ def test_the_first_trees_are_written_as_lightgbm_writes_them(form: str) -> None:
     one = pair("lightgbm", form)[1]
     booster = lightgbm.Booster(model_str=one.model.decode())
     assert of_trees(one, range(2)).model.decode() == booster.model_to_string(num_iteration=2)
+
+
+def test_splits_without_gain_count_for_no_feature_as_with_lightgbm() -> None:
+    written = pair("lightgbm", "plain")[0].model
+    # As long as before: LightGBM trusts tree_sizes.
+    model = re.sub(rb"(?<=\nsplit_gain=)\S+", lambda gain: b"0.".ljust(len(gain[0]), b"0"), written)
+    assert model != written
+    one = ranker("lightgbm", model)
+    booster = lightgbm.Booster(model_str=model.decode())
+    told = [of_trees(one, range(2)).model.decode(), booster.model_to_string(num_iteration=2)]
+    ours, theirs = (text.partition("feature_importances:")[2] for text in told)
+    assert ours == theirs
 
 
 @both
