@@ -175,6 +175,9 @@ def test_trained_towers_are_kept_and_fused_by_what_each_fold_had_not_seen() -> N
     found = measured(replace(engine, fusion=Fusion("dense")), collection, judged, [Metric.parse("ndcg@10")])
     assert found.evaluation.means["ndcg@10"] > 0.9
     assert report.facts["fusion"]["ndcg@10"]["lexical"] == 0
+    (audit,) = (line for line in report.lines if line.startswith("audit: "))
+    assert "uniformity" in audit
+    assert len(report.facts["training"]["fitted"]["audit"]["entries"]) > 0
     on_new = report.facts["training"]["new_documents"]["comparison"]["mean_a"]
     assert report.facts["fusion"]["ndcg@10"]["dense"] == pytest.approx(on_new, abs=0.01)
 
