@@ -222,7 +222,8 @@ def _trained(
         folds=settings.folds, seed=settings.seed, progress=say,
     )  # fmt: skip
     report.tell("training", decision.reason, decision.as_json())
-    report.lines.append(f"audit: {decision.audit.line()}; {decision.fitted.information}")
+    if decision.audit.entries:
+        report.lines.append(f"audit: {decision.audit.line()}; {decision.fitted.information}")
     return decision if decision.kept else None
 
 
