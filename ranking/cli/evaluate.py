@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from ranking.models.ranker import Ranker
 
 
+Metrics = Annotated[
+    list[str] | None, typer.Option("--metric", help="Such as ndcg@10, map, mrr@10; repeat for several.")
+]
+Against = Annotated[Path | None, typer.Option("--against", help="A second one, compared query by query.")]
+PerQuery = Annotated[Path | None, typer.Option("--per-query", help="Write QUERY<TAB>METRIC... here.")]
+TestSeed = Annotated[int, typer.Option("--seed", help="Of the bootstrap and the randomisation test.")]
+
+
 def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
 
@@ -37,15 +45,9 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     model: Model,
     data: DataFiles,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Such as ndcg@10, map, mrr@10; repeat for several.")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option("--against", help="A second model, compared query by query.")
-    ] = None,
-    per_query: Annotated[
-        Path | None, typer.Option("--per-query", help="Write QUERY<TAB>METRIC... here.")
-    ] = None,
+    metric: Metrics = None,
+    against: Against = None,
+    per_query: PerQuery = None,
     empty: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +79,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 0,
+    seed: TestSeed = 0,
     regroup: Regroup = False,
     cache: Cache = None,
     json: Json = False,

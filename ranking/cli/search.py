@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ranking.cli.console import Json, say, show, show_json, table
+from ranking.cli.evaluate import Against, Metrics, PerQuery, TestSeed, as_text, content, write_per_query
 
 app = typer.Typer(
     help="Search collections of texts.",
@@ -122,30 +123,22 @@ def query(
 def evaluate(
     engine: EngineFolder,
     collection: CollectionFolder,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option("--metric", help="Such as ndcg@10, recall@100, mrr@10; repeat for several."),
-    ] = None,
+    metric: Metrics = None,
     split: Annotated[
         str | None,
         typer.Option(help="The judgments to measure on.  [test, or the only ones]", show_default=False),
     ] = None,
-    against: Annotated[
-        Path | None, typer.Option("--against", help="A second engine, compared query by query.")
-    ] = None,
-    per_query: Annotated[
-        Path | None, typer.Option("--per-query", help="Write QUERY<TAB>METRIC... here.")
-    ] = None,
+    against: Against = None,
+    per_query: PerQuery = None,
     run: Annotated[Path | None, typer.Option("--run", help="Write a TREC run here.")] = None,
     gain: Annotated[str, typer.Option(help="linear, as BEIR has it, or exponential.")] = "linear",
     empty: Annotated[
         str, typer.Option(help="What a query without a relevant document counts: zero, one or skip.")
     ] = "zero",
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 0,
+    seed: TestSeed = 0,
     json: Json = False,
 ) -> None:
     """Measure an engine on judged queries, with intervals, and against another if one is named."""
-    from ranking.cli.evaluate import as_text, content, write_per_query
     from ranking.data.places import check_file
     from ranking.metrics import Metric
     from ranking.metrics.evaluation import compare_evaluations

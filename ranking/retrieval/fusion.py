@@ -41,6 +41,12 @@ class Pool:
     lexical: Float32
     dense: Float32
 
+    @classmethod
+    def empty(cls, queries: int, width: int) -> Pool:
+        """Nothing but padding, to be filled."""
+        shape = (queries, width)
+        return cls(np.full(shape, -1, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
     @property
     def filled(self) -> npt.NDArray[np.bool_]:
         return self.rows >= 0
@@ -52,8 +58,7 @@ def pooled(lexical: Arm, dense: Arm, texts: Sequence[str], vectors: Float32, dep
         raise UsageError(f"expected a vector for every text, got {len(vectors)} for {len(texts)}")
     listed = np.concatenate([lexical.search(texts, depth).rows, dense.search(vectors, depth).rows], axis=1)
     unions = [np.unique(rows[rows >= 0]) for rows in listed]
-    shape = (len(texts), max(map(len, unions), default=0))
-    pool = Pool(np.full(shape, -1), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    pool = Pool.empty(len(texts), max(map(len, unions), default=0))
     for query, rows in enumerate(unions):
         pool.rows[query, : len(rows)] = rows
         pool.lexical[query, : len(rows)] = lexical.scores(texts[query], rows)

@@ -41,6 +41,8 @@ def read_index(folder: Path, kind: str) -> dict[str, Any]:
     Raises ArtifactError for a folder that is not whole, not as it was written, or of another kind.
     """
     manifest = folder / MANIFEST
+    if not manifest.exists():
+        raise ArtifactError(f"{folder}: expected a folder that was built ({kind}), and it has no {MANIFEST}")
     try:
         values: dict[str, Any] = json.loads(manifest.read_bytes())
         sealed = isinstance(values, dict) and values.get(SEAL) == digest_of(values)
@@ -73,12 +75,18 @@ def unsound(folder: Path, why: object) -> ArtifactError:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Every file below but the manifest, by its path from here."""
-    files = {
-        file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()
-    }
-    files.pop(MANIFEST, None)
-    return files
+    """Every file below but the manifest, by its path from here.
+
+    Of a folder inside that has a manifest, the manifest alone: it vouches for the rest when it is opened.
+    """
+    found: dict[str, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            inside = {MANIFEST: entry / MANIFEST} if (entry / MANIFEST).exists() else _files(entry)
+            found |= {f"{entry.name}/{name}": file for name, file in inside.items()}
+        elif entry.name != MANIFEST:
+            found[entry.name] = entry
+    return found
 
 
 def _file_facts(file: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Training of towers on an encoder's frozen vectors, and whether they are worth it.
 
 settings   everything that can be chosen
-pairs      pairs that need no judge, such as a title and its text
 negatives  known positives, and hard negatives mined with the towers of the moment
 towers     the towers in torch
 losses     what a step minimises, by name
@@ -15,7 +14,6 @@ from __future__ import annotations
 from ranking.retrieval.fitting.guard import Decision, Held, guarded
 from ranking.retrieval.fitting.loop import Epoch, Fitted, fit
 from ranking.retrieval.fitting.negatives import Known, Mined, mine
-from ranking.retrieval.fitting.pairs import Pairs
 from ranking.retrieval.fitting.settings import VECTOR_LOSSES, Settings
 from ranking.retrieval.fitting.splits import Split, leak_free, random_splits
 
@@ -27,7 +25,6 @@ __all__ = [
     "Held",
     "Known",
     "Mined",
-    "Pairs",
     "Settings",
     "Split",
     "fit",

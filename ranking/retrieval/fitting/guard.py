@@ -17,7 +17,6 @@ from ranking.data.arrays import Float32, Float64, Int64
 from ranking.losses import TrainingAudit
 from ranking.metrics.comparison import Comparison, compare
 from ranking.retrieval.fitting.loop import Fitted, Progress, fit
-from ranking.retrieval.fitting.pairs import Pairs
 from ranking.retrieval.fitting.settings import Settings
 from ranking.retrieval.fitting.splits import How, Split, leak_free, random_splits, sharing
 from ranking.retrieval.judgments import Judgments
@@ -123,7 +122,6 @@ def guarded(
     encoder: str,
     folds: int = 5,
     seed: int = 0,
-    pairs: Pairs | None = None,
     progress: Progress | None = None,
 ) -> Decision:
     """The towers that `fit` trains on all queries, if trained so on folds they beat the encoder alone.
@@ -137,8 +135,7 @@ def guarded(
         base, trained = (np.full(len(query_vectors), np.nan) for _ in range(2))
         fold, of_folds, sizes = np.full(len(query_vectors), -1), [], []
         for number, split in enumerate(splits, 1):
-            documents, train, further = split.seen(document_vectors, pairs)
-            fitted = fit(query_vectors, documents, train, settings, encoder=encoder, pairs=further)
+            fitted = fit(query_vectors, *split.seen(document_vectors), settings, encoder=encoder)
             before, after = (
                 split.ndcg(query_vectors, document_vectors, towers)
                 for towers in (Towers(encoder), fitted.towers)
@@ -155,9 +152,7 @@ def guarded(
     new = held(*leak_free(judgments, len(query_vectors), len(document_vectors), folds, seed))
     shared = sharing(judgments)
     again = held("random", random_splits(judgments, len(query_vectors), folds, seed)) if shared else None
-    fitted = fit(
-        query_vectors, document_vectors, judgments, settings, encoder=encoder, pairs=pairs, progress=progress
-    )
+    fitted = fit(query_vectors, document_vectors, judgments, settings, encoder=encoder, progress=progress)
     kept = new.comparison.interval[0] > 0 and not fitted.towers.identity
     return Decision(fitted.towers if kept else Towers(encoder), kept, new, again, shared, fitted)
 

@@ -15,7 +15,6 @@ from ranking.losses import MomentumEncoder, NegativeQueue, TrainingAudit, mutual
 from ranking.losses.embedding import gradient_norm
 from ranking.retrieval.fitting.losses import Step, StepLoss
 from ranking.retrieval.fitting.negatives import Known, Mined, mine
-from ranking.retrieval.fitting.pairs import Pairs
 from ranking.retrieval.fitting.settings import Settings
 from ranking.retrieval.fitting.splits import How, leak_free
 from ranking.retrieval.fitting.towers import TrainedTowers, tensor
@@ -99,7 +98,6 @@ def fit(
     settings: Settings,
     *,
     encoder: str,
-    pairs: Pairs | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Towers trained on the vectors of an encoder, [queries, width] and [documents, width], of length 1.
@@ -108,13 +106,12 @@ def fit(
     to find how many epochs are the best (0 among them); then on all queries for so many.
 
     encoder   the fingerprint of the encoder
-    pairs     further pairs that need no judge, trained on in both
     progress  is given a line after each epoch
 
     The same seed gives the same towers on a CPU. Raises DataError for shapes that do not fit and for fewer
     queries with a relevant document than folds.
     """
-    _check(query_vectors, document_vectors, judgments, pairs)
+    _check(query_vectors, document_vectors, judgments)
     told = progress or (lambda line: None)
     how, splits = leak_free(
         judgments, len(query_vectors), len(document_vectors), settings.held_out, settings.seed
@@ -127,8 +124,7 @@ def fit(
 
     epochs = [Epoch(0, None, held_out(base))]
     told(str(epochs[0]))
-    seen = split.seen(document_vectors, pairs)
-    run = _Run(query_vectors, *seen, settings)
+    run = _Run(query_vectors, *split.seen(document_vectors), settings)
     for epoch in run.epochs(settings.epochs, TrainingAudit()):
         epochs.append(Epoch(**{**asdict(epoch), "ndcg": held_out(run.towers.frozen(encoder))}))
         told(str(epochs[-1]))
@@ -137,20 +133,19 @@ def fit(
     audit = TrainingAudit()
     if not best:
         return Fitted(base, epochs, 0, audit, how, settings)
-    final = _Run(query_vectors, document_vectors, judgments, pairs, settings)
+    final = _Run(query_vectors, document_vectors, judgments, settings)
     for epoch in final.epochs(best, audit):
         told(f"all queries: {epoch}")
     return Fitted(final.towers.frozen(encoder), epochs, best, audit, how, settings)
 
 
-def _check(queries: Float32, documents: Float32, judgments: Judgments, pairs: Pairs | None) -> None:
-    shapes = [queries.shape, documents.shape, *([] if pairs is None else [pairs.vectors.shape])]
+def _check(queries: Float32, documents: Float32, judgments: Judgments) -> None:
+    shapes = [queries.shape, documents.shape]
     if any(len(shape) != 2 or shape[1] != documents.shape[-1] for shape in shapes):
-        raise DataError(f"queries, documents and pairs must be vectors of one width, got shapes {shapes}")
+        raise DataError(f"queries and documents must be vectors of one width, got shapes {shapes}")
     for name, rows, count in (
         ("query", judgments.queries, len(queries)),
         ("document", judgments.documents, len(documents)),
-        ("document", np.zeros(0, np.int64) if pairs is None else pairs.documents, len(documents)),
     ):
         if len(rows) and not 0 <= rows.min() <= rows.max() < count:
             raise DataError(f"{name} {rows.max()} (from 0) is named, and there are {count}")
@@ -169,12 +164,9 @@ class _Run:
         queries: Float32,
         documents: Float32,
         judgments: Judgments,
-        pairs: Pairs | None,
         settings: Settings,
     ) -> None:
         judgments = judgments.relevant
-        if pairs is not None:
-            queries, judgments = pairs.beside(queries, judgments)
         self.settings = settings
         self.known = Known.of(judgments, len(queries))
         self.device = settings.device

@@ -21,7 +21,6 @@ import numpy as np
 
 from ranking.data.arrays import Float32, Float64, Int64
 from ranking.errors import DataError
-from ranking.retrieval.fitting.pairs import Pairs
 from ranking.retrieval.folds import grouped_folds, random_folds
 from ranking.retrieval.index import ExactIndex
 from ranking.retrieval.judgments import Judgments, ndcg
@@ -48,18 +47,15 @@ class Split:
     test: Judgments
     among: Int64 | None = None
 
-    def seen(self, documents: Float32, pairs: Pairs | None) -> tuple[Float32, Judgments, Pairs | None]:
-        """(documents, judgments, pairs) to train on, documents numbered anew where some are left out."""
+    def seen(self, documents: Float32) -> tuple[Float32, Judgments]:
+        """(documents, judgments) to train on, documents numbered anew where some are left out."""
         if self.among is None:
-            return documents, self.train, pairs
+            return documents, self.train
         kept = np.ones(len(documents), bool)
         kept[self.among] = False
         number = np.cumsum(kept) - 1
         train = Judgments(self.train.queries, number[self.train.documents], self.train.grades)
-        if pairs is not None:
-            its = kept[pairs.documents]
-            pairs = Pairs(pairs.vectors[its], number[pairs.documents[its]])
-        return documents[kept], train, pairs
+        return documents[kept], train
 
     def ndcg(self, queries: Float32, documents: Float32, towers: Towers) -> Float64:
         """nDCG@10 of each query, float64 [queries], NaN for those that are not held out."""

@@ -92,7 +92,7 @@ def damaged(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "manifest.json").unlink(), "no manifest of an index"),
+        (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("[1"), "no manifest of an index"),
         (lambda folder: (folder / "0/data.csc.index.npy").unlink(), "data.csc.index.npy is missing"),
         (lambda folder: damaged(folder / "0/data.csc.index.npy"), "its content is not what was written"),

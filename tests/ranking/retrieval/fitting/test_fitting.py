@@ -12,7 +12,7 @@ import torch
 
 from ranking.errors import DataError
 from ranking.losses import LOSSES, TrainingAudit, info_nce
-from ranking.retrieval.fitting import VECTOR_LOSSES, Pairs, Settings, fit, guarded
+from ranking.retrieval.fitting import VECTOR_LOSSES, Settings, fit, guarded
 from ranking.retrieval.fitting.loop import _Run
 from ranking.retrieval.fitting.losses import StepLoss
 from ranking.retrieval.fitting.towers import TrainedTowers
@@ -25,8 +25,8 @@ QUERIES, DOCUMENTS, JUDGMENTS = planted()
 QUICK = Settings(epochs=6, learning_rate=0.02, weight_pull=0.0, batch=20, depth=20, negatives=4, margin=None)
 
 
-def run(settings: Settings, pairs: Pairs | None = None) -> _Run:
-    return _Run(QUERIES, DOCUMENTS, JUDGMENTS, pairs, settings)
+def run(settings: Settings) -> _Run:
+    return _Run(QUERIES, DOCUMENTS, JUDGMENTS, settings)
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_a_list_holds_positives_by_grade_and_mined_negatives() -> None:
     """Softmax over a query's list, by hand."""
     judgments = Judgments(np.array([0, 0, 1]), np.array([4, 5, 6]), np.array([2, 1, 1], np.float32))
     settings = replace(QUICK, loss="softmax", depth=5)
-    mine = _Run(QUERIES[:2], DOCUMENTS, judgments, None, settings)
+    mine = _Run(QUERIES[:2], DOCUMENTS, judgments, settings)
     query, document, grade = mine.known.drawn(8, np.random.default_rng(0))
     mined = np.array([[1, 2, -1, -1], [3, 7, 8, -1]])
     step, _ = mine._step(query, document, grade, mined)
@@ -140,7 +140,7 @@ def test_a_list_holds_positives_by_grade_and_mined_negatives() -> None:
 def test_info_nce_takes_no_known_positive_for_a_negative() -> None:
     """Queries of one document, and one with a second positive in the batch: by hand over what is left."""
     judgments = Judgments(np.array([0, 1, 1, 2]), np.array([4, 4, 5, 6]), np.ones(4, np.float32))
-    mine = _Run(QUERIES[:3], DOCUMENTS, judgments, None, replace(QUICK, negatives=2))
+    mine = _Run(QUERIES[:3], DOCUMENTS, judgments, replace(QUICK, negatives=2))
     query, document = np.array([0, 1, 1, 2]), np.array([4, 4, 5, 6])
     mined = np.array([[5, 9], [6, 9], [9, 4]])  # what one mined is a positive of another
     step, masked = mine._step(query, document, np.ones(4, np.float32), mined)
@@ -197,18 +197,6 @@ def test_the_pull_leads_back_to_the_identity() -> None:
     torch.nn.init.ones_(towers.query.linear)
     towers.pull(0.25)
     assert float(towers.query.linear.detach()[0, 0]) == 0.75
-
-
-def test_pairs_need_no_judgments() -> None:
-    """Half of the queries as pairs, the others judged: the map is learned from both."""
-    judgments = JUDGMENTS.where(JUDGMENTS.queries < 10)
-    pairs = Pairs(QUERIES[10:], np.arange(10, 60))
-    settings = replace(QUICK, held_out=2)
-    alone = fit(QUERIES, DOCUMENTS, judgments, settings, encoder="e")
-    fitted = fit(QUERIES, DOCUMENTS, judgments, settings, encoder="e", pairs=pairs)
-    assert max(one.ndcg or 0 for one in fitted.epochs) > max(one.ndcg or 0 for one in alone.epochs)
-    with pytest.raises(DataError, match="pairs as vectors"):
-        Pairs(QUERIES, np.arange(3))
 
 
 def test_queue_and_temperature_are_learned_with() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ranking.errors import DataError
-from ranking.retrieval.fitting import Pairs, Split, leak_free, random_splits
+from ranking.retrieval.fitting import Split, leak_free, random_splits
 from ranking.retrieval.fitting.splits import sharing
 from ranking.retrieval.index import ExactIndex
 from ranking.retrieval.judgments import Judgments, ndcg
@@ -43,11 +43,9 @@ def test_a_crossed_fold_trains_without_the_documents_it_searches() -> None:
     documents = np.arange(20, dtype=np.float32)[:, None]
     for split in splits:
         assert split.among is not None
-        kept, train, pairs = split.seen(documents, Pairs(documents.copy(), np.arange(20)))
+        kept, train = split.seen(documents)
         assert not np.intersect1d(kept[:, 0].astype(int), split.among).size
         np.testing.assert_array_equal(kept[train.documents, 0], split.train.documents)
-        assert pairs is not None
-        np.testing.assert_array_equal(kept[pairs.documents], pairs.vectors)
 
 
 def test_its_ndcg_is_that_of_the_smaller_collection() -> None:
