@@ -1,6 +1,7 @@
 """The `rankwright` command: thin commands over the rooms.
 
 train, tune, ensemble               models from lists
+shrink                              a model of fewer trees
 evaluate, predict                   what they are worth, and their scores
 conventions                         how a model is measured
 folder, registry                    model folders, published models
@@ -38,6 +39,7 @@ from ranking.cli import (
     registry,
     search,
     serve,
+    shrink,
     train,
     tune,
 )
@@ -54,7 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (train, ensemble, tune, evaluate, predict, folder, registry, serve):
+for one in (train, ensemble, tune, shrink, evaluate, predict, folder, registry, serve):
     one.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")

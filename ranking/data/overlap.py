@@ -27,6 +27,7 @@ _PARTS = {
     "train": "the model was trained on",
     "valid": "the model's training was stopped by",
     "weights": "the ensemble's weights were fitted on",
+    "cut": "the model's number of trees was chosen on",
 }
 
 

@@ -13,4 +13,5 @@ page             the page, drawn
 crossvalidation  runs over folds
 tuning           a search for a better run
 combining        trained models as an ensemble
+shrinking        a trained model cut to fewer trees
 """

@@ -44,6 +44,9 @@ _USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
 _USUAL_TREES = ("lambdarank", 500, 100)
 """Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
 
+_SMOOTHED = 21
+"""Rounds; of trees."""
+
 
 def _choices() -> dict[str, tuple[str, ...]]:
     """What each of these may be."""
@@ -202,6 +205,11 @@ class TrainConfig:
     def measured(self, name: str) -> Metric:
         """A metric of this name with the run's conventions."""
         return Metric.parse(name, **self.conventions)
+
+    @property
+    def smoothing(self) -> int:
+        """Over how many rounds held-out values are averaged to choose the best one: an epoch stands alone."""
+        return 1 if self.backend == NEURAL else _SMOOTHED
 
     @property
     def network(self) -> NeuralSettings:

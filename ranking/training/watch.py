@@ -6,12 +6,13 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from ranking.data.arrays import Float64
 from ranking.data.dataset import RankingDataset
 from ranking.metrics import Metric
 from ranking.training.checkpoint import Checkpoint, Keeper
@@ -28,7 +29,8 @@ class RunWatch:
 
     history        held-out metric after each round
     train_history  the metric on as many training queries, after each round but the last
-    best_round     the first round with the highest held-out value, None without held-out lists
+    best_round     the first round with the highest held-out value, for trees of `smoothed` values; None
+                   without held-out lists
     rounds         rounds trained
     interrupted    set to end the run after the current round
     """
@@ -59,7 +61,9 @@ class RunWatch:
 
     @property
     def best_round(self) -> int | None:
-        return int(np.argmax(self.history)) + 1 if self.history else None
+        if not self.history:
+            return None
+        return int(np.argmax(smoothed(self.history, self._config.smoothing))) + 1
 
     @property
     def wants_train_scores(self) -> bool:
@@ -95,9 +99,9 @@ class RunWatch:
 
     @property
     def finished(self) -> bool:
-        """No round is left, or early stopping's patience is at its end."""
+        """No round is left, or early stopping's patience with the values as they are is at its end."""
         patience = self._config.early_stopping
-        stale = patience and self.best_round is not None and self.rounds - self.best_round >= patience
+        stale = patience and self.history and len(self.history) - np.argmax(self.history) > patience
         return bool(stale) or self.rounds >= self._config.rounds
 
     def _report(self) -> None:
@@ -106,6 +110,20 @@ class RunWatch:
         spent = (time.monotonic() - self._started) / (self.rounds - self._first)
         value = self.history[-1] if self.history else None
         self._progress(self.rounds, self._config.rounds, value, spent * (self._config.rounds - self.rounds))
+
+
+def smoothed(values: Sequence[float], window: int) -> Float64:
+    """The centred mean over `window` values, an odd number, or over as many as there are; float64 [values].
+
+    Before the first and behind the last value stand more of the same. One round's value is a lucky one where
+    held-out queries are few: the best of 500 is chosen for its luck.
+    """
+    curve = np.asarray(values, np.float64)
+    half = min(window // 2, (len(curve) - 1) // 2)
+    if half == 0:
+        return curve
+    total = np.cumsum(np.pad(curve, (half + 1, half), "edge"))
+    return (total[2 * half + 1 :] - total[: len(curve)]) / (2 * half + 1)
 
 
 def _sampled_evaluator(metric: Metric, data: RankingDataset, count: int) -> Callable[[Any], float]:

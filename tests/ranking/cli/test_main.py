@@ -57,6 +57,7 @@ COMMANDS = [
     "train",
     "evaluate",
     "predict",
+    "shrink",
     "cv",
     "data check",
     "data convert",

@@ -14,7 +14,7 @@ from ranking.data.dataset import RankingDataset
 from ranking.metrics import Metric
 from ranking.training.checkpoint import Checkpoint, Keeper, read_checkpoint
 from ranking.training.config import TrainConfig
-from ranking.training.watch import Progress, RunWatch, interruptible
+from ranking.training.watch import Progress, RunWatch, interruptible, smoothed
 from tests.lists import one_list
 
 NDCG = Metric.parse("ndcg@10")
@@ -36,12 +36,34 @@ def run(one: RunWatch, scores: list[Any], first: int = 1) -> list[bool]:
     return [one(round_, s, lambda: b"model") for round_, s in enumerate(scores, first)]
 
 
-def test_the_best_round_is_the_first_of_the_best() -> None:
-    one = watch()
+def test_the_best_round_of_a_network_is_the_first_of_the_best() -> None:
+    one = watch(TrainConfig(backend="neural"))
     assert one.best_round is None
     run(one, [BAD, GOOD, GOOD, BAD])
     assert one.history == [pytest.approx(1 / np.log2(3)), 1, 1, pytest.approx(1 / np.log2(3))]
     assert one.best_round == 2
+
+
+def test_the_best_round_of_trees_is_that_of_the_mean_of_its_neighbours() -> None:
+    """A lucky round far from others that are good is not kept: 1 at round 10, and from round 30 to 44."""
+    one = watch()
+    run(one, [GOOD if number in (10, *range(30, 45)) else BAD for number in range(1, 61)])
+    assert one.history[9] == 1
+    assert one.best_round == 34  # the first whose ten neighbours on each side have all that are good
+
+
+@pytest.mark.parametrize(
+    ("values", "window", "expected"),
+    [
+        ([3.0], 21, [3.0]),
+        ([1.0, 5.0], 21, [1.0, 5.0]),
+        ([1.0, 2.0, 6.0], 21, [4 / 3, 3.0, 14 / 3]),  # the edge's value stands beyond it
+        ([0.0, 0.0, 3.0, 0.0, 0.0], 3, [0.0, 1.0, 1.0, 1.0, 0.0]),
+        ([0.1, 0.3, 0.3], 1, [0.1, 0.3, 0.3]),
+    ],
+)
+def test_smoothed_is_the_centred_mean(values: list[float], window: int, expected: list[float]) -> None:
+    np.testing.assert_allclose(smoothed(values, window), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(("patience", "ends"), [(2, 4), (1, 3), (0, None)])
