@@ -48,7 +48,10 @@ def show_one(name: Name, sets: Sets = None, json: Json = False) -> None:
     if json:
         show_json(_described(name, objective) | {"documentation": objective.documentation()})
         return
-    rows = [[key, "none" if value is None else str(value)] for key, value in objective.parameters().items()]
+    from ranking.training.written import flattened
+
+    values = flattened(objective.parameters())
+    rows = [[key, "none" if value is None else str(value)] for key, value in values]
     facts = (
         f"{objective.formula}\n{objective.family}, {objective.hessian} hessian; source: {objective.source}"
     )

@@ -36,7 +36,7 @@ class RunOptions:
         str | None,
         typer.Option(
             help="A name of `rankwright objectives` (for neural: `rankwright losses`), FILE.py, or builtin, "
-            "the booster's own.  [lambdarank]",
+            "the booster's own.  [blend, neural: lambdarank]",
             show_default=False,
         ),
     ] = None

@@ -19,6 +19,7 @@ smoothed        any metric at smooth ranks: ApproxNDCG and its kin
 neural_sort     NDCG through a smooth permutation
 calibrated      ranking that leaves scores probabilities
 distillation    a teacher's scores in place of labels
+blend           several of them added up
 perturbed       any of them over scores with Gumbel noise
 own             one from a user's file
 facts           what each says about itself
@@ -39,6 +40,7 @@ from typing import Any
 
 from ranking.compiled.own_code import is_file_name
 from ranking.errors import unknown_name
+from ranking.losses.blend import BlendLoss
 from ranking.losses.calibrated import Calibrated
 from ranking.losses.classification import (
     class_balanced_weights,
@@ -82,6 +84,7 @@ from ranking.objectives.protocol import LOSS_FACTS
 
 __all__ = [
     "LOSSES",
+    "BlendLoss",
     "Calibrated",
     "LearnableTemperature",
     "ListMLE",
@@ -127,6 +130,7 @@ _FORMS: dict[str, Callable[[Any], Loss]] = {
     "pointwise": PointwiseLoss,
     "listwise": ListwiseLoss,
     "margin_mse": MarginMSE,
+    "blend": lambda blend: BlendLoss.of(blend, loss_of),
     "gumbel": lambda gumbel: PerturbedLoss(loss_of(gumbel.objective), gumbel.strength, gumbel.draws),
 }
 """What makes the torch form of an objective, by its name or else its family."""

@@ -110,6 +110,9 @@ class TorchObjective:
         others = {key: value for key, value in parameters.items() if key not in own}
         return dataclasses.replace(self, changes={**self.changes, **others}, **own)
 
+    def fitted(self, dataset: RankingDataset) -> TorchObjective:
+        return self
+
     def warm_up(self) -> None:
         """Nothing of it is compiled."""
 

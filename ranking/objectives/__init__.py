@@ -8,10 +8,13 @@ listwise      cross-entropy of the list's softmax
 pointwise     each document against its own target
 distillation  a teacher's scores in place of labels
 stochastic    any of them over perturbed scores: `gumbel:NAME`
+blend         several of them added up
+members       each of those by its name
 custom        a pair loss or a pair weight from a user's own file: `FILE.py`
 registry      every objective by its name
 protocol      what a booster needs of one
 arguments     what is checked of their arguments
+rounds        a compiled loop on one data set, round after round, over threads
 kernel        the compiled pass over pairs: order and ties, weights, formulas
 doctor        examines one and certifies it
 propensity    how likely each position was seen, from clicks
@@ -25,10 +28,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from ranking.objectives.blend import Blend
 from ranking.objectives.clicks import Propensities
 from ranking.objectives.custom import OwnPair, OwnWeight
 from ranking.objectives.distillation import MarginMSE
 from ranking.objectives.listwise import XENDCG, Softmax
+from ranking.objectives.members import PRODUCTS
 from ranking.objectives.pair_losses import PAIR_LOSSES, HingePair, LogisticPair, PairLoss, SquaredHingePair
 from ranking.objectives.pair_weights import (
     PAIR_WEIGHTS,
@@ -47,7 +52,7 @@ from ranking.objectives.pointwise import (
     Varifocal,
 )
 from ranking.objectives.protocol import Objective
-from ranking.objectives.registry import GUMBEL_PREFIX, OBJECTIVES, PRODUCTS, objective_named, warm_up
+from ranking.objectives.registry import GUMBEL_PREFIX, OBJECTIVES, objective_named, warm_up
 from ranking.objectives.stochastic import Gumbel
 
 
@@ -70,6 +75,7 @@ __all__ = [
     "PAIR_LOSSES",
     "PAIR_WEIGHTS",
     "XENDCG",
+    "Blend",
     "ClassBalancedFocal",
     "DistanceWeight",
     "Focal",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -27,13 +25,11 @@ from ranking.objectives.clicks import Propensities
 from ranking.objectives.kernel.layout import TIES_AVERAGE, TIES_FILE, Lists, Rule
 from ranking.objectives.pair_losses import PAIR_LOSSES, LogisticPair, PairLoss
 from ranking.objectives.pair_weights import PAIR_WEIGHTS, MetricWeight, PairWeight, UniformWeight
+from ranking.objectives.rounds import input_orders, rounds_of
 
 if TYPE_CHECKING:
-    from ranking.data.arrays import Float64, Int64
+    from ranking.data.arrays import Float64
     from ranking.objectives.protocol import Gradients
-
-_CHUNKS_PER_THREAD = 4
-"""More chunks than threads, so that one slow core does not hold the others."""
 
 _PARTS = ("pair_loss", "weight", "clicks")
 
@@ -180,6 +176,9 @@ class Pairwise:
                 raise unknown_name(f"parameter of objective {changed.name}:", key, known)
         return changed
 
+    def fitted(self, dataset: RankingDataset) -> Pairwise:
+        return self
+
     def warm_up(self) -> None:
         """Compile the pair loop, or find it compiled on disk: it is one for all that no user's file is in."""
         if self._own_loop():
@@ -253,33 +252,12 @@ class Pairwise:
         The arrays it returns are of type `precision`. It may be called from several threads. `first_round` is
         what a continued run has behind it; it changes nothing here.
         """
-        lists, rule, nothing = self.lists(dataset), self.rule(), np.empty(0)
-        # The last call's orders, a good start for sorting; they change nothing else.
-        last_orders, in_use = _input_orders(dataset), Lock()
-        chunks = _balanced(dataset, rule.truncation, 1 if threads == 1 else threads * _CHUNKS_PER_THREAD)
-        pool = ThreadPoolExecutor(threads, "gradients") if threads > 1 else None
-        visit, dtype = self.visit(), np.dtype(self.working_type())
+        lists, rule, visit, nothing = self.lists(dataset), self.rule(), self.visit(), np.empty(0)
 
-        def gradients(scores: Any) -> tuple[Any, Any]:
-            at = check_scores(scores, dataset)
-            gradient, hessian = np.empty(len(at), dtype), np.empty(len(at), dtype)
-            first = in_use.acquire(blocking=False)
-            orders = last_orders if first else _input_orders(dataset)
+        def run(queries: Any, at: Any, orders: Any, gradient: Any, hessian: Any) -> None:
+            visit(queries, lists, rule, at, orders, nothing, gradient, hessian)
 
-            def run(queries: Any) -> None:
-                visit(queries, lists, rule, at, orders, nothing, gradient, hessian)
-
-            try:
-                if pool is None:
-                    run(chunks[0])
-                else:
-                    list(pool.map(run, chunks))
-            finally:
-                if first:
-                    in_use.release()
-            return gradient, hessian
-
-        return gradients
+        return rounds_of(run, dataset, self.truncation, threads, self.working_type())
 
     def working_type(self) -> Literal["float32", "float64"]:
         """The type of the pair loop in training."""
@@ -312,7 +290,7 @@ class Pairwise:
     ) -> tuple[Float64, Float64, float]:
         """(gradient, hessian, loss at `probe`) in float64, by one visit of all pairs."""
         at = check_scores(scores, dataset)
-        queries, orders = np.arange(dataset.query_count), _input_orders(dataset)
+        queries, orders = np.arange(dataset.query_count), input_orders(dataset)
         gradient, hessian = np.empty(len(at)), np.empty(len(at))
         loss = self.visit()(queries, self.lists(dataset), self.rule(), at, orders, probe, gradient, hessian)
         return gradient, hessian, float(loss)
@@ -350,17 +328,3 @@ _PIECES = {
     "float32": warms("objectives float32", lambda: _run_once(Pairwise(precision="float32"))),
     "float64": warms("objectives float64", lambda: _run_once(Pairwise(precision="float64"))),
 }
-
-
-def _input_orders(dataset: RankingDataset) -> Int64:
-    """Each query's documents in input order, counted from its first, int64 [documents]."""
-    return np.arange(dataset.document_count) - np.repeat(dataset.offsets[:-1], dataset.sizes)
-
-
-def _balanced(dataset: RankingDataset, truncation: int, count: int) -> list[Any]:
-    """The queries in up to `count` contiguous chunks of about equal numbers of pairs."""
-    sizes = dataset.sizes.astype(np.float64)
-    above = np.minimum(sizes, float(truncation))
-    cost = np.cumsum(above * sizes - above * above / 2 + sizes)
-    cuts = np.searchsorted(cost, cost[-1] * np.arange(1, count) / count)
-    return [chunk for chunk in np.split(np.arange(dataset.query_count), cuts) if len(chunk)]

@@ -79,6 +79,9 @@ class Objective(Facts, Protocol):
     def with_parameters(self, parameters: Mapping[str, object]) -> Self:
         """The same with these changed. Raises UsageError for one it does not have."""
 
+    def fitted(self, dataset: RankingDataset) -> Self:
+        """The same with what it takes from the training lists as numbers among its parameters."""
+
     def warm_up(self) -> None:
         """Compile what it runs, or find that compiled on disk."""
 
@@ -103,6 +106,9 @@ class Plain:
             if key not in self.parameters():
                 raise unknown_name(f"parameter of objective {self.name}:", key, self.parameters())
         return dataclasses.replace(self, **parameters)
+
+    def fitted(self, dataset: RankingDataset) -> Self:
+        return self
 
     def warm_up(self) -> None:
         """Nothing of it is compiled."""

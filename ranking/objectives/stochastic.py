@@ -131,6 +131,9 @@ class Gumbel:
                 raise unknown_name(f"parameter of objective {self.name}:", key, self.parameters())
         return dataclasses.replace(self, objective=self.objective.with_parameters(others), **mine)
 
+    def fitted(self, dataset: RankingDataset) -> Gumbel:
+        return dataclasses.replace(self, objective=self.objective.fitted(dataset))
+
     def warm_up(self) -> None:
         self.objective.warm_up()
 

@@ -31,7 +31,7 @@ from ranking.training.written import NEURAL, fields, nested
 from ranking.trees.backends import BACKENDS
 
 if TYPE_CHECKING:
-    from ranking.data.dataset import Missing
+    from ranking.data.dataset import Missing, RankingDataset
     from ranking.losses import Loss
     from ranking.objectives import Objective
 
@@ -41,7 +41,7 @@ _UNSET = -(1 << 40)
 WORTHS = {"gain": "exponential", "discount": "log2"}
 """Settings of metrics that objectives have too, and what metrics take where none is named."""
 _USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
-_USUAL_TREES = ("lambdarank", 500, 100)
+_USUAL_TREES = ("blend", 500, 100)
 """Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
 
 _SMOOTHED = 21
@@ -260,16 +260,33 @@ class TrainConfig:
 
         asked = objective_for(self.objective, self.objective_parameters)
         usual = {**BACKENDS[self.backend].objective, **self._worths_among(asked.parameters())}
-        return asked.with_parameters(
-            {key: value for key, value in usual.items() if key not in self.objective_parameters}
-        )
+        # Asked for last: of a blend the usual ones go to every part, also to one that was given its own.
+        return asked.with_parameters(usual).with_parameters(self.objective_parameters)
+
+    def settled(self, data: RankingDataset) -> TrainConfig:
+        """The same run with what its objective takes from these training lists as numbers."""
+        objective = self._compiled()
+        if objective is None:
+            return self
+        before, after = objective.parameters(), objective.fitted(data).parameters()
+        found = {name: value for name, value in after.items() if value != before[name]}
+        return dataclasses.replace(self, objective_parameters={**self.objective_parameters, **found})
+
+    def _compiled(self) -> Objective | None:
+        """The compiled objective that is trained on, or whose torch form is; None where there is none."""
+        if self.backend != NEURAL:
+            return None if self.builtin is not None else self.training_objective
+        loss = self.loss()
+        objective: Objective | None = getattr(getattr(loss, "loss", loss), "objective", None)
+        return objective
 
     def _worths_among(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The gain and discount of the run that are parameters of an objective too."""
+        """The gain and discount of the run that are parameters of an objective too, or of a part of it."""
+        tables = [parameters, *(value for value in parameters.values() if isinstance(value, Mapping))]
         return {
             name: value
             for name in WORTHS
-            if (value := getattr(self, name)) is not None and name in parameters
+            if (value := getattr(self, name)) is not None and any(name in table for table in tables)
         }
 
     def resolved(self) -> dict[str, Any]:

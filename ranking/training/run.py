@@ -115,10 +115,9 @@ def train(
     for other in (against, teacher):
         if other is not None:
             _check_comparable(config, data, other)
-    identity = _identity(config, data, valid)
-    taught = data
+    taught = data if teacher is None else taught_by(teacher, data, config)
+    identity, config = _identity(config, data, valid), config.settled(taught)
     if teacher is not None:
-        taught = taught_by(teacher, data, config)
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     elif taught.targets is not None and config.learns_real_numbers:
         identity["targets"] = f"sha256:{hashlib.sha256(taught.targets.tobytes()).hexdigest()}"
@@ -212,6 +211,7 @@ def _finished(run: _Run) -> TrainResult:
 
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
+    config = config.settled(data)
     watch = RunWatch(config, config.watched, data, valid, None, None, None)
     return trainer_of(config).fit(Task(config, data, valid, watch))
 

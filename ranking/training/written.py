@@ -76,11 +76,14 @@ def flattened(nested: Mapping[str, object], prefix: str = "") -> list[tuple[str,
 
 
 def as_toml(nested: Mapping[str, object]) -> str:
-    """Two levels of plain values as TOML; None, which TOML cannot say, as the word `none` of --set."""
+    """Plain values and tables as TOML; None, which TOML cannot say, as the word `none` of --set.
+
+    A table in a table, a part of a blend, is written with dotted keys.
+    """
     lines = [f"{k} = {_toml_value(v)}" for k, v in nested.items() if not isinstance(v, Mapping)]
     for name, table in nested.items():
         if isinstance(table, Mapping):
-            lines += ["", f"[{name}]", *(f"{k} = {_toml_value(v)}" for k, v in table.items())]
+            lines += ["", f"[{name}]", *(f"{k} = {_toml_value(v)}" for k, v in flattened(table))]
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from ranking.errors import UsageError
+from ranking.losses.blend import BlendLoss
 from ranking.losses.doctor.lists import CHECKS as LIST_CHECKS
 from ranking.losses.doctor.logits import CHECKS as LOGIT_CHECKS
 from ranking.losses.doctor.pairs import CHECKS as PAIR_CHECKS
@@ -61,6 +62,9 @@ def examine(loss: Any, name: str, facts: dict[str, Any] | None = None) -> Certif
     Raises UsageError for a callable of no form it knows.
     """
     checks = _CHECKS[form_of(loss)]
+    if isinstance(loss, BlendLoss):
+        # A run takes its scales from all its lists before it starts; then lists are independent.
+        loss = loss.with_scales((1.0,) * len(loss.parts))
     told = {"formula": (inspect.getdoc(loss) or "").partition("\n")[0], **(facts or {})}
     return Certificate(name, told, {title: _tried(check, loss) for title, check in checks.items()}, None)
 

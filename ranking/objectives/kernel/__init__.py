@@ -7,6 +7,7 @@ weights   signed pair weights of a row
 formulas  logistic and hinges over a row
 visit     the loop
 own       the same loop around functions from a user's file
+both      two sums in one walk: pairs weighed by ranks, and each weighing 1
 
 For each query the documents are sorted by score and visited as (i, j), i above j. Stages of their own
 write the signed pair weights of row i, then the formula's stage turns them into gradients; all run over

@@ -21,11 +21,13 @@ REORDER = {"reassoc", "contract", "arcp", "nsz"}
 WIDTH = 16
 """Rows are run in multiples of this many pairs, the last ones of weight 0, so that no scalar rest is left."""
 
-ROWS = 12
+ROWS = 14
 (
     SCORE, EXPONENTIAL, WORTH, LABEL, DISCOUNT, TOP, TAU, INSIDE, ROOT_WEIGHT, WINNER, LAMBDA, CURVATURE,
+    PLAIN_LAMBDA, PLAIN_CURVATURE,
 ) = range(ROWS)  # fmt: skip
-"""Rows of a thread's scratch, one column a document in sorted order."""
+"""Rows of a thread's scratch, one column a document in sorted order; the plain ones are those of pairs that
+weigh 1 beside the others."""
 
 
 class Lists(NamedTuple):

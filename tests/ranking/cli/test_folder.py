@@ -17,7 +17,7 @@ from tests.ranking.models.small import changed_manifest
 def test_inspect_says_what_a_model_is(cli: Cli, trained: dict[str, Path], backend: str) -> None:
     found = cli("inspect", trained[backend], "--json").json
     assert (found["kind"], found["feature_count"], found["missing"]) == (backend, 4, "zero")
-    assert found["objective"]["name"] == "lambdarank"
+    assert found["objective"]["name"] == "blend"
     assert found["metrics"]["valid"]["ndcg@10"] > 0
     gains = list(found["importance"].values())
     assert gains == sorted(gains, reverse=True)

@@ -32,7 +32,7 @@ def test_train_json_says_what_was_trained(cli: Cli, tmp_path: Path, judged: Path
         "train", letor(tmp_path / "t.txt"), "--valid", judged, "--out", out, "--json", *flags(config)
     ).json
     assert found.keys() >= {"model", "backend", "objective", "rounds", "seconds", "metrics"}
-    assert (found["model"], found["backend"], found["objective"]) == (str(out), backend, "lambdarank")
+    assert (found["model"], found["backend"], found["objective"]) == (str(out), backend, "blend")
     assert (found["rounds"], found["interrupted"], found["notes"]) == (3, False, [])
     result = train(config, read_letor(tmp_path / "t.txt"), read_letor(judged), tmp_path / "same")
     assert result.evaluation is not None
@@ -84,7 +84,7 @@ def test_train_speaks_of_progress_on_stderr_and_of_the_result_on_stdout(
     assert ran.code == 0
     assert "round 3/3  ndcg@10 0." in ran.err
     assert "note: held out 8 of 40 queries (no --valid file)" in ran.err
-    assert ran.out.startswith("lightgbm lambdarank: 3 rounds in ")
+    assert ran.out.startswith("lightgbm blend: 3 rounds in ")
     assert f"model  {tmp_path / 'model'}" in ran.out
     quiet = cli("train", judged, "--out", tmp_path / "model", "--quiet", *FEW)
     assert "round" not in quiet.err

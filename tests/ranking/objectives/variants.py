@@ -30,6 +30,14 @@ def has_kinks(objective: Any) -> bool:
 
 VARIANTS: dict[str, Any] = {
     **{name: o for name, o in OBJECTIVES.items() if not o.needs_positions},
+    # Its scales are the training lists': settled, so that lists are independent.
+    "blend": objective_named("blend", {"scales": [1, 0.03]}),
+    "blend, ranknet over all pairs": objective_named(
+        "blend", {"scales": [1, 0.03], "ranknet.truncation": None, "lambdarank.truncation": 3}
+    ),
+    "blend of three": objective_named(
+        "blend", {"parts": "ranknet,softmax,logistic", "shares": [1, 2, 0.5], "scales": [1, 0.5, 0.25]}
+    ),
     "unbiased_lambdarank": UnbiasedLambdaRank(**SHOWN_IN_ORDER),
     **{
         f"unbiased_lambdarank, {metric}, top {top}": UnbiasedLambdaRank(

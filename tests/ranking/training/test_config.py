@@ -11,8 +11,10 @@ import pytest
 
 from ranking.compiled.cpus import available_cpus
 from ranking.errors import UsageError
-from ranking.objectives import LambdaRank
+from ranking.objectives import Blend, LambdaRank
 from ranking.training.config import TrainConfig
+from ranking.training.written import as_toml
+from tests.lists import random_lists
 
 
 def toml(tmp_path: Path, text: str) -> Path:
@@ -27,7 +29,7 @@ def toml(tmp_path: Path, text: str) -> Path:
 def test_the_defaults_are_a_run() -> None:
     config = TrainConfig.load()
     assert config == TrainConfig()
-    assert (config.backend, config.objective, config.rounds) == ("lightgbm", "lambdarank", 500)
+    assert (config.backend, config.objective, config.rounds) == ("lightgbm", "blend", 500)
     assert config.threads == available_cpus()
 
 
@@ -114,7 +116,7 @@ def test_set_reads_plain_values_and_leaves_the_rest_as_text(text: str, value: An
         (["boster.num_leaves=3"], r"unknown table in --set 'boster'; did you mean 'booster'\?"),
         (
             ["objective.trunc=3"],
-            r"unknown parameter of objective lambdarank: 'trunc'; did you mean 'truncation'",
+            r"unknown parameter of objective blend: 'trunc'; did you mean 'truncation'",
         ),
         (["objective=lamdarank"], r"unknown objective 'lamdarank'; did you mean 'lambdarank'\?"),
         (["backend=lightgb"], r"unknown backend 'lightgb'; did you mean 'lightgbm'\?"),
@@ -179,16 +181,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 # --- Resolved ---------------------------------------------------------------------------------------
 
 
-def as_toml(table: dict[str, Any]) -> str:
-    """The plain data of a config as TOML; None, which TOML has not, is left to the defaults."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if value is not None]
-    for name, inner in table.items():
-        if isinstance(inner, dict):
-            lines += [f"[{name}]", as_toml(inner)]
-    return "\n".join(lines)
-
-
 @pytest.mark.parametrize(
     "sets",
     [
@@ -209,9 +201,9 @@ def test_the_resolved_run_written_as_toml_is_the_same_run(tmp_path: Path, sets: 
 
 def test_the_resolved_run_spells_out_every_parameter_of_the_objective() -> None:
     objective = TrainConfig.load(sets=["objective.truncation=5"]).resolved()["objective"]
-    assert objective["name"] == "lambdarank"
-    assert objective["truncation"] == 5
-    assert objective["gain"] == "exponential"
+    assert (objective["name"], objective["parts"]) == ("blend", ["lambdarank", "ranknet"])
+    assert (objective["lambdarank"]["truncation"], objective["ranknet"]["truncation"]) == (5, 5)
+    assert objective["lambdarank"]["gain"] == "exponential"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +224,7 @@ def test_the_run_s_gain_and_discount_reach_metrics_and_objective(tmp_path: Path)
     ):
         worths = {"gain": "linear", "discount": "reciprocal"}
         assert config.conventions == {**worths, "empty": "zero", "ties": "average"}
-        assert config.resolved()["objective"].items() >= worths.items()
+        assert config.resolved()["objective"]["lambdarank"].items() >= worths.items()
         assert config.remarks() == []
 
 
@@ -248,7 +240,8 @@ def test_without_them_metrics_take_the_usual_and_objectives_their_own() -> None:
 def test_a_gain_may_be_a_table() -> None:
     for sets in (["gain=0,1,5"], ["gain=0,1,5", "objective.gain=0,1,5"]):
         config = TrainConfig.load(sets=sets)
-        assert config.conventions["gain"] == config.resolved()["objective"]["gain"] == [0, 1, 5]
+        objective = config.resolved()["objective"]
+        assert config.conventions["gain"] == objective["lambdarank"]["gain"] == [0, 1, 5]
     assert TrainConfig(gain=(0, 1, 5)) == TrainConfig(gain=[0, 1, 5])
 
 
@@ -319,9 +312,33 @@ def test_networks_know_no_categories() -> None:
 
 def test_the_objective_is_made_once_and_by_what_decides_it() -> None:
     """The backend's parameters, below the run's gain, below what was asked for."""
-    config = TrainConfig(backend="xgboost", gain="linear", objective_parameters={"truncation": 7})
+    config = TrainConfig(
+        backend="xgboost", objective="lambdarank", gain="linear", objective_parameters={"truncation": 7}
+    )
     made = config.training_objective
     assert config.training_objective is made
     assert made == LambdaRank(hessian_scale=2.0, gain="linear", truncation=7)
     asked = replace(config, objective_parameters={"hessian_scale": 3.0})
     assert asked.training_objective == LambdaRank(hessian_scale=3.0, gain="linear")
+
+
+def test_a_part_s_own_parameter_stands_above_what_is_usual_for_all() -> None:
+    sets = ["backend=xgboost", "objective.ranknet.hessian_scale=3", "objective.shares=1,0.5"]
+    told = TrainConfig.load(sets=sets).resolved()["objective"]
+    assert (told["lambdarank"]["hessian_scale"], told["ranknet"]["hessian_scale"]) == (2, 3)
+    assert told["shares"] == [1, 0.5]
+
+
+@pytest.mark.parametrize("backend", ["lightgbm", "neural"])
+def test_a_run_is_settled_by_its_training_lists(backend: str) -> None:
+    data = random_lists(queries=5)
+    config = TrainConfig(backend=backend, objective="blend", objective_parameters={"shares": [1, 0.5]})
+    settled = config.settled(data)
+    assert config.resolved()["objective"]["scales"] is None
+    scales = Blend().fitted(data).scales
+    assert scales is not None
+    assert settled.resolved()["objective"]["scales"] == list(scales)
+    assert settled.resolved()["objective"]["shares"] == [1, 0.5]
+    assert settled.settled(random_lists(queries=3, seed=2)) == settled
+    other = TrainConfig(backend=backend, objective="ranknet")
+    assert other.settled(data) == other

@@ -76,6 +76,6 @@ def test_importance_is_the_share_of_gain_largest_first(ranker: TreeRanker) -> No
 
 def test_the_config_is_written_as_set_takes_it(ranker: TreeRanker) -> None:
     config = dict(report(ranker, held_out=True).config)
-    assert config["objective.truncation"] == "30"
+    assert config["objective.lambdarank.truncation"] == "30"
     assert config["booster.num_leaves"] == "7"
     assert config["rounds"] == "3"

@@ -19,6 +19,7 @@ from ranking.metrics import Metric
 from ranking.models.folder import read_artifact
 from ranking.models.loading import load_ranker
 from ranking.models.ranker import Ranker
+from ranking.objectives import Blend
 from ranking.training.checkpoint import folder_for, read_checkpoint
 from ranking.training.config import TrainConfig
 from ranking.training.run import TrainResult, fit, train
@@ -49,7 +50,7 @@ def test_the_folder_scores_like_the_ranker_that_was_trained(tmp_path: Path, back
     result = train(quick(backend), lists(), lists(seed=1), tmp_path / "model")
     fresh = lists(seed=2).features
     np.testing.assert_array_equal(opened(tmp_path / "model").score(fresh), result.ranker.score(fresh))
-    assert len(np.unique(result.ranker.score(fresh))) > 10
+    assert len(np.unique(result.ranker.score(fresh))) > 5
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -72,8 +73,9 @@ def test_the_manifest_says_how_the_model_was_made(tmp_path: Path) -> None:
     result = train(quick(seed=7), data, valid, tmp_path / "model")
     found = facts(tmp_path / "model")
     assert found["kind"] == "lightgbm"
-    assert found["objective"]["name"] == "lambdarank"
-    assert found["objective"]["truncation"] == 30
+    assert found["objective"]["name"] == "blend"
+    assert found["objective"]["lambdarank"]["truncation"] == 30
+    assert found["objective"]["scales"] == list(Blend().fitted(data).scales or ())
     assert found["config"]["booster"] == {"min_data_in_leaf": 5, "num_leaves": 7}
     assert found["seed"] == 7
     assert (found["rounds"], found["rounds_trained"], found["interrupted"]) == (ROUNDS, ROUNDS, False)

