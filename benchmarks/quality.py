@@ -44,11 +44,16 @@ from ranking.training.watch import smoothed
 
 NDCG = Metric.parse("ndcg@10", empty="zero")
 DEFAULT = "rankwright train"
-BASELINES = {
+BEST = "rankwright train --preset best"
+VARIANTS: dict[str, dict[str, Any]] = {
+    BEST: {"preset": "best"},
+    "rankwright best of 8": {"preset": "best", "best": {"members": 8}},
+    "rankwright best, xgboost": {"preset": "best", "backend": "xgboost"},
     "rankwright lambdarank": {"objective": "lambdarank"},
-    "rankwright truncated": {"objective_parameters": {"truncation": 30}},
+    "rankwright all pairs": {"objective_parameters": {"ranknet.truncation": None}},
 }
-"""The default before the blend, and the blend with RankNet's pairs truncated as LambdaRank's are."""
+"""Of the command: preset best, which learns from the queries that stop the others too, of eight members, and
+on XGBoost; the default before the blend, and the blend with all of RankNet's pairs."""
 
 RATE, LEAVES, ROUNDS, PATIENCE = 0.05, 31, 500, 100
 EQUAL = {
@@ -67,7 +72,7 @@ STOCHASTIC = ("gumbel:lambdarank",)
 TORCH = ("torch:list_mle", "torch:approx_ndcg", "torch:approx_map", "torch:calibrated", "torch:neural_ndcg")
 """Losses that torch alone has (extra `neural`); the last takes a hundred times as long as a compiled one."""
 
-OURS = (DEFAULT, *BASELINES)
+OURS = (DEFAULT, *VARIANTS)
 """What the claims are of."""
 
 Split = tuple[RankingDataset, RankingDataset]
@@ -79,7 +84,7 @@ def systems() -> list[str]:
     ours = [name for name, objective in OBJECTIVES.items() if not objective.needs_positions]
     return [
         DEFAULT,
-        *BASELINES,
+        *VARIANTS,
         *PEERS,
         *(f"{backend} {name}" for backend in EQUAL for name in (*ours, *STOCHASTIC)),
         *(f"lightgbm {name}" for name in TORCH),
@@ -163,8 +168,8 @@ def scores_of(
     backend, _, objective = system.partition(" ")
     if backend == "catboost":
         return catboost_scores(objective, train, valid, test, seed, threads)
-    config = TrainConfig(seed=seed, threads=threads, **BASELINES.get(system, {}))
-    if system not in (DEFAULT, *BASELINES):
+    config = TrainConfig(seed=seed, threads=threads, **VARIANTS.get(system, {}))
+    if system not in (DEFAULT, *VARIANTS):
         config = TrainConfig(
             backend=backend, preset="plain", objective=objective, booster=EQUAL[backend], rounds=ROUNDS,
             early_stopping=PATIENCE, seed=seed, threads=threads,

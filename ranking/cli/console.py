@@ -117,18 +117,19 @@ def load(
     return read_letor(list(files), missing=missing, regroup=regroup, cache=cache)
 
 
-def progress(metric: str, quiet: bool) -> Callable[[int, int, float | None, float | None], None]:
+def progress(metric: str, quiet: bool) -> Callable[..., None]:
     """Rounds, held-out metric and time left: one rewritten line on a terminal, else a line now and then."""
     terminal = sys.stderr.isatty()
     last = [0.0]
 
-    def report(done: int, of: int, value: float | None, left: float | None) -> None:
+    def report(done: int, of: int, value: float | None, left: float | None, members: str = "") -> None:
         now = time.monotonic()
         if quiet or (now - last[0] < (0.1 if terminal else _PLAIN_EVERY_SECONDS) and done != of):
             return
         last[0] = now
         measured = "" if value is None else f"  {metric} {value:.4f}"
-        text = f"round {done}/{of}{measured}  at most {left or 0:.0f} s left"
+        told = f"  {members}" if members else ""
+        text = f"round {done}/{of}{measured}{told}  at most {left or 0:.0f} s left"
         if terminal:
             sys.stderr.write(f"\r\x1b[K{text}" + ("\n" if done == of else ""))
             sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def inspect(model: Model, json: Json = False) -> None:
         f"objective  {_pairs(facts.get('objective', {}))}",
         f"rounds     {facts.get('rounds')}",
         f"features   {manifest.feature_count}, an absent one is {manifest.missing}",
-        *(f"{part:<10} {_pairs(values)}" for part, values in facts.get("metrics", {}).items()),
+        *_measured(facts.get("metrics", {})),
         f"versions   {_pairs(manifest.versions)}",
         f"config     {_pairs(facts.get('config', {}))}",
         f"data       {_pairs(facts.get('data', {}))}",
@@ -45,6 +46,13 @@ def inspect(model: Model, json: Json = False) -> None:
         *(f"  {name:<28} {gain / total:7.2%}" for name, gain in ranked[:_TOP_FEATURES] if gain > 0),
     ]
     show("\n".join(lines))
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[str]:
+    """A line for each part that was measured."""
+    told = " (out of fold: by the members that have not seen the query)" if metrics.get("out_of_fold") else ""
+    parts = [(part, values) for part, values in metrics.items() if isinstance(values, Mapping)]
+    return [f"{part:<10} {_pairs(values)}{told}" for part, values in parts]
 
 
 def _pairs(values: Any) -> str:

@@ -61,6 +61,8 @@ def shrink(
         say(f"warning: {warning}")
     if loss is not None:
         say("note: the number of trees was chosen on these lists: measure the model on others")
+    if result.out_of_fold:
+        say("note: each query was measured by the members that have not seen it")
     if json:
         show_json(result.as_json())
     else:

@@ -43,11 +43,13 @@ def _warm_up(settings: TrainConfig) -> None:
     settings.resolved()
     if settings.backend == "neural":
         return
-    if settings.builtin is None:
+    ours = {run.objective: run.training_objective for run in settings.runs if run.builtin is None}
+    if ours:
         from ranking.objectives import warm_up
 
         with waiting("compiling the training objective for this machine (kept on disk for later runs) ..."):
-            warm_up(settings.training_objective)
+            for objective in ours.values():
+                warm_up(objective)
     compile_scorer(settings.backend)
 
 

@@ -151,20 +151,8 @@ class Blend:
             if list(parts) != list(self.parts):
                 shares, scales = (), None
         own: dict[str, Any] = {"shares": given.pop("shares", shares), "scales": given.pop("scales", scales)}
-        for key, value in given.items():
-            part, _, inner = key.partition(".")
-            if part in parts and (inner or isinstance(value, Mapping)):
-                changes = {inner: value} if inner else dict(value)  # type: ignore[call-overload]
-                parts[part] = parts[part].with_parameters(changes)
-                continue
-            having = [name for name, one in parts.items() if key in one.parameters()]
-            if not having:
-                known = {name for one in parts.values() for name in one.parameters()}
-                raise unknown_name(
-                    "parameter of objective blend:", key, {"parts", "shares", "scales", *known}
-                )
-            for name in having:
-                parts[name] = parts[name].with_parameters({key: value})
+        for name, changes in dealt(given, parts, ("parts", "shares", "scales")).items():
+            parts[name] = parts[name].with_parameters(changes)
         return dataclasses.replace(self, parts=parts, **own)
 
     def fitted(self, dataset: RankingDataset) -> Blend:
@@ -280,6 +268,37 @@ def _walk_together(ranked: Pairwise, plain: Pairwise) -> bool:
         and plain.truncation in (None, ranked.truncation)
         and all(one[name] == other[name] for name in shared)
     )
+
+
+def dealt(
+    parameters: Mapping[str, object], parts: Mapping[str, Objective], known: Sequence[str] = ()
+) -> dict[str, dict[str, object]]:
+    """Which of these parameters go to which of the objectives, by the parts' names.
+
+    `lambdarank.truncation`, and the table `lambdarank`, to that one; `truncation` to every one that has such
+    a parameter. Raises UsageError, in which `known` names stand too, for one that none has.
+    """
+    found: dict[str, dict[str, object]] = {name: {} for name in parts}
+    current = dict(parts)
+    for key, value in parameters.items():
+        changes = _changes(key, value, current)
+        if not changes:
+            names = {*known, *(name for one in current.values() for name in one.parameters())}
+            raise unknown_name(f"parameter of objective {'blend' if known else ','.join(parts)}:", key, names)
+        for name, change in changes.items():
+            current[name] = current[name].with_parameters(change)
+            found[name] |= change
+    return found
+
+
+def _changes(key: str, value: object, parts: Mapping[str, Objective]) -> dict[str, dict[str, object]]:
+    """Of which objectives, by name, a parameter is what."""
+    for name in parts:
+        if key == name and isinstance(value, Mapping):
+            return {name: dict(value)}
+        if key.startswith(f"{name}."):
+            return {name: {key.removeprefix(f"{name}."): value}}
+    return {name: {key: value} for name, one in parts.items() if key in one.parameters()}
 
 
 def scales_of(sizes: Sequence[float]) -> tuple[float, ...]:

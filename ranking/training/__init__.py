@@ -11,6 +11,8 @@ checkpoint       what a killed run continues from
 report           what its page says
 page             the page, drawn
 crossvalidation  runs over folds
+dealing          queries into folds that tell nothing of each other
+crossfit         members trained on all folds but one, as one forest
 tuning           a search for a better run
 combining        trained models as an ensemble
 shrinking        a trained model cut to fewer trees

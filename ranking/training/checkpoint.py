@@ -36,6 +36,11 @@ def folder_for(out: Path) -> Path:
     return out.with_name(out.name + ".checkpoint")
 
 
+def folder_of_member(folder: Path, number: int) -> Path:
+    """Where a member of a run, counted from 1, keeps its own, in the run's checkpoint folder."""
+    return folder / f"member-{number}"
+
+
 @dataclass(frozen=True)
 class Keeper:
     """Writes the checkpoints of one run."""
@@ -104,6 +109,8 @@ def drop_checkpoint(folder: Path) -> None:
     """Remove the checkpoint of a run that has ended; a folder with other files in it stays, with them."""
     if not folder.is_dir():
         return
+    for member in folder.glob("member-*"):
+        drop_checkpoint(member)
     sweep(folder)
     for file in folder.iterdir():
         if file.name.startswith((_STATE, "model-")):

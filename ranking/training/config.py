@@ -16,18 +16,21 @@ For `backend = "neural"` the tables are `objective` and `neural` (`ranking.neura
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ranking.compiled.cpus import available_cpus
 from ranking.errors import MissingExtraError, UsageError, unknown_name
 from ranking.metrics import Metric
 from ranking.neural.settings import NeuralSettings
-from ranking.training.presets import PRESETS
-from ranking.training.written import NEURAL, fields, nested
+from ranking.training.presets import PRESETS, BestSettings
+from ranking.training.written import BEST, NEURAL, fields, nested
 from ranking.trees.backends import BACKENDS
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ _UNSET = -(1 << 40)
 WORTHS = {"gain": "exponential", "discount": "log2"}
 """Settings of metrics that objectives have too, and what metrics take where none is named."""
 _USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
+_MIXED = "lambdarank,xendcg,squared_hinge,hinge"
+"""What the members of preset best are trained on in turns, LambdaRank without its score normalisation."""
 _USUAL_TREES = ("blend", 500, 100)
 """Objective, rounds and patience where none is named: a network's round is an epoch, and few are enough."""
 
@@ -64,17 +69,21 @@ class TrainConfig:
     """Everything that decides what a training run gives, but the data.
 
     backend            "lightgbm", "xgboost" or "neural"
-    preset             "standard"; "fast": fewer bins, features and documents a tree; "plain": nothing drawn,
-                       the trees the booster grows by itself (`ranking.training.presets`)
+    preset             "standard"; "best": several members, each trained without a part of the queries, as one
+                       forest; "fast": fewer bins, features and documents a tree; "plain": nothing drawn, the
+                       trees the booster grows by itself (`ranking.training.presets`)
     query_fraction     share of the training queries, drawn anew for each tree, that it learns from; None is
                        the preset's. Only for Rankwright's objectives
     objective          a name of `ranking.objectives.OBJECTIVES`, `gumbel:NAME` for it over perturbed scores,
                        or a file `FILE.py`; `builtin` is the booster's own LambdaMART, `builtin:NAME` any
-                       other of its own objectives
-    objective_parameters  changes to that objective's parameters
+                       other of its own objectives. Preset best takes several with commas between, which its
+                       members have in turns
+    objective_parameters  changes to that objective's parameters; where there are several `NAME.parameter` is
+                       of one, `parameter` of all that have it
     booster            parameters by the booster's own names
     categorical        features whose values are categories (whole numbers from 0), for trees: LETOR numbers
                        (from 1) or names, as a list or a text with commas between
+    best               the members of preset best (`ranking.training.presets.BestSettings`)
     neural             the network and its training (`ranking.neural.settings.NeuralSettings`)
     rounds             trees, or a network's epochs, at most; by default 500, or 40
     metric             what early stopping watches on held-out queries
@@ -98,6 +107,7 @@ class TrainConfig:
     objective_parameters: Mapping[str, object] = field(default_factory=dict)
     booster: Mapping[str, object] = field(default_factory=dict)
     categorical: Sequence[int | str] | str = ()
+    best: BestSettings | Mapping[str, object] = field(default_factory=dict)
     neural: NeuralSettings | Mapping[str, object] = field(default_factory=dict)
     rounds: int = _UNSET
     metric: str = "ndcg@10"
@@ -144,8 +154,13 @@ class TrainConfig:
             )
 
     def _fill_in(self) -> None:
-        """What was not asked for is the backend's default; settings of another backend are errors."""
+        """What was not asked for is the default of backend and preset; settings of another are errors."""
         usual = _USUAL.get(self.backend, _USUAL_TREES)
+        if self.preset == BEST:
+            self._fill_in_best()
+        elif self.best:
+            key = next(iter(self.best)) if isinstance(self.best, Mapping) else "members"
+            raise UsageError(f"best.{key} is for --preset best, got --preset {self.preset}")
         for name, value in zip(("objective", "rounds", "early_stopping"), usual, strict=True):
             if getattr(self, name) in ("", _UNSET):
                 object.__setattr__(self, name, value)
@@ -157,6 +172,16 @@ class TrainConfig:
             raise UsageError(f"neural.{key} is for --backend neural; {self.backend} has booster.NAME")
         if self.backend == NEURAL and isinstance(self.neural, Mapping):
             object.__setattr__(self, NEURAL, NeuralSettings.of(self.neural))
+
+    def _fill_in_best(self) -> None:
+        if self.backend == NEURAL:
+            raise UsageError("preset best is for trees: take --backend lightgbm or xgboost")
+        if isinstance(self.best, Mapping):
+            object.__setattr__(self, BEST, BestSettings.of(self.best))
+        if self.objective in ("", _MIXED):
+            object.__setattr__(self, "objective", _MIXED)
+            given = {"lambdarank.score_normalization": False, **self.objective_parameters}
+            object.__setattr__(self, "objective_parameters", given)
 
     def _check_worths(self, name: str) -> None:
         """A gain or discount of the run, which the objective's own may not contradict."""
@@ -189,6 +214,8 @@ class TrainConfig:
     def remarks(self) -> list[str]:
         """What may not be meant: an objective that learns with other worths than the metrics have; and a
         torch loss for which its compiled twin stands in."""
+        if len(self.runs) > 1:
+            return list(dict.fromkeys(remark for run in self.runs for remark in run.remarks()))
         twin = self.backend != NEURAL and self._has_twin()
         return [f"{self.objective} is compiled too: its twin trains the trees"] * twin + [
             f"the objective learns with {name}={own}, the metrics are measured with {name}={usual}: "
@@ -218,6 +245,39 @@ class TrainConfig:
         return self.neural
 
     @property
+    def members(self) -> BestSettings:
+        """The `best` table of a run whose preset is best."""
+        assert isinstance(self.best, BestSettings)
+        return self.best
+
+    @cached_property
+    def runs(self) -> tuple[TrainConfig, ...]:
+        """The runs that it is made of: its members, each with its objective and seed; or itself."""
+        if self.preset != BEST:
+            return (self,)
+        names = [name.strip() for name in self.objective.split(",")]
+        own = self._parameters_by_name(list(dict.fromkeys(names)))
+        at_once = min(self.members.members, self.threads)
+        seeds = np.random.SeedSequence(self.seed).generate_state(self.members.members) >> 1
+        return tuple(
+            dataclasses.replace(
+                self, preset="standard", best={}, objective=name, objective_parameters=own[name],
+                query_fraction=self.query_fraction, seed=int(seed), threads=self.threads // at_once,
+            )
+            for seed, name in zip(seeds, itertools.cycle(names), strict=False)
+        )  # fmt: skip
+
+    def _parameters_by_name(self, names: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        """What was asked of each of the members' objectives."""
+        if len(names) == 1:
+            return {names[0]: self.objective_parameters}
+        from ranking.objectives.blend import dealt
+        from ranking.training.objectives import objective_for
+
+        ours = {name: objective_for(name, {}) for name in names if name.partition(":")[0] != BUILTIN_PREFIX}
+        return {**{key: {} for key in names}, **dealt(self.objective_parameters, ours)}
+
+    @property
     def builtin(self) -> str | None:
         """The booster's own objective this names ("" for its LambdaMART), or None for one of ours."""
         prefix, _, name = self.objective.partition(":")
@@ -244,6 +304,14 @@ class TrainConfig:
     @property
     def learns_real_numbers(self) -> bool:
         """Does its objective learn a data set's targets, a teacher's scores, rather than grades?"""
+        if len(self.runs) > 1:
+            kinds = {run.learns_real_numbers for run in self.runs}
+            if len(kinds) > 1:
+                raise UsageError(
+                    f"of the objectives {self.objective} some learn from grades, and some from a teacher's "
+                    "scores: name those of one kind"
+                )
+            return kinds.pop()
         if self.builtin is not None:
             return False
         learner = self.loss() if self.backend == NEURAL else self.training_objective
@@ -296,17 +364,24 @@ class TrainConfig:
         if self.backend == NEURAL:
             return self._resolved_network(plain)
         plain.pop(NEURAL)
-        if self.builtin is None:
-            parameters = self.training_objective.parameters()
+        plain.pop(BEST)
+        names = dict.fromkeys(run.objective for run in self.runs)
+        told = {run.objective: run.told_parameters() for run in self.runs}
+        parameters = told[self.objective] if len(names) == 1 else told
         return plain | {
             "query_fraction": self.queries_a_tree,
             "objective": {"name": self.objective, **parameters},
             "booster": self.booster_settings,
+            **({BEST: dataclasses.asdict(self.members)} if self.preset == BEST else {}),
         }
+
+    def told_parameters(self) -> Mapping[str, object]:
+        """Those of the objective that trees are trained on, spelled out."""
+        return self.objective_parameters if self.builtin is not None else self.training_objective.parameters()
 
     def _resolved_network(self, plain: dict[str, Any]) -> dict[str, Any]:
         loss = self.loss()
-        for unused in ("booster", "preset", "query_fraction", "categorical"):
+        for unused in ("booster", "preset", "query_fraction", "categorical", BEST):
             plain.pop(unused)
         objective = {"name": self.objective, **loss.parameters()}
         return plain | {"objective": objective, NEURAL: self.network.plain()}

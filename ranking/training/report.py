@@ -17,7 +17,10 @@ from ranking.training.written import flattened
 if TYPE_CHECKING:
     from ranking.training.config import TrainConfig
     from ranking.training.trainers import Trained
-    from ranking.training.watch import RunWatch
+    from ranking.training.watch import Course
+
+_FEW = 50
+"""Queries below which the page says what an interval means."""
 
 
 def training_report(
@@ -25,53 +28,64 @@ def training_report(
     ranker: Trained,
     data: RankingDataset,
     valid: RankingDataset | None,
+    shown: RankingDataset,
     scores: Float32,
     evaluations: Mapping[str, Evaluation],
-    watch: RunWatch,
+    course: Course,
     identity: Mapping[str, Any],
+    *,
+    measured_on: str,
+    members: Sequence[Mapping[str, Any]] = (),
+    interrupted: bool = False,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """The page of a run; the first of `evaluations` is the model's, on held-out lists if there are any."""
-    shown, measured_on = (data, "training") if valid is None else (valid, "held-out")
+    """The page of a run; the first of `evaluations` is the model's, on the lists that are shown.
+
+    `measured_on` is "held-out", "training", or "out of fold", where `members` are what the manifest says of
+    each.
+    """
     systems = list(evaluations)
+    summary = _summary(config, ranker, data, valid, course)
+    summary += [("members", _told(members))] if members else []
+    summary += [("interrupted", "after the last round shown")] if interrupted else []
     return Report(
         title=f"{config.backend} · {config.objective}",
-        summary=[*_summary(config, ranker, data, valid, watch), *(("warning", text) for text in warnings)],
-        curves=_curves(watch),
+        summary=[*summary, *(("warning", text) for text in warnings)],
+        curves=[Curve(name, list(range(1, len(h) + 1)), h) for name, h in course.curves.items() if h],
         curve_metric=config.metric,
-        best_round=watch.best_round,
+        best_round=course.best_round,
         systems=systems,
         metrics=_rows(evaluations, shown),
         importance=_importance(ranker, data),
         distribution=ScoreDistribution.of(scores, shown.labels),
-        conventions=_conventions(evaluations[systems[0]], measured_on),
+        conventions=_conventions(evaluations[systems[0]], measured_on, shown.query_count),
         config=[(key, str(value)) for key, value in flattened(config.resolved())],
         fingerprints=[(part, identity[part]) for part in ("train data", "held-out data") if identity[part]],
     )
 
 
 def _summary(
-    config: TrainConfig,
-    ranker: Trained,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    watch: RunWatch,
+    config: TrainConfig, ranker: Trained, data: RankingDataset, valid: RankingDataset | None, course: Course
 ) -> list[tuple[str, str]]:
     facts = [
         ("backend", config.backend),
         ("objective", config.objective),
-        ("rounds kept", f"{ranker.rounds} of {watch.rounds} trained"),
+        ("rounds kept", f"{ranker.rounds} of {course.rounds} trained"),
         ("training data", f"{data.query_count} queries, {data.document_count} documents"),
         ("features", f"{data.feature_count}, absent is {config.missing}"),
     ]
     if valid is not None:
         facts.insert(4, ("held-out data", f"{valid.query_count} queries, {valid.document_count} documents"))
-    return [*facts, ("interrupted", "after the last round shown")] if watch.interrupted else facts
+    return facts
 
 
-def _curves(watch: RunWatch) -> list[Curve]:
-    parts = {"valid": watch.history, "train": watch.train_history}
-    return [Curve(name, list(range(1, len(h) + 1)), h) for name, h in parts.items() if h]
+def _told(members: Sequence[Mapping[str, Any]]) -> str:
+    """Each member's objective, trees, and value on the queries it was not trained on."""
+    told = []
+    for member in members:
+        ((metric, value),) = member["metrics"]["valid"].items()
+        told.append(f"{member['objective']['name']}: {member['trees']} trees, {metric} {value:.4f}")
+    return "; ".join(told)
 
 
 def _rows(evaluations: Mapping[str, Evaluation], shown: RankingDataset) -> list[MetricRow]:
@@ -104,9 +118,21 @@ def _importance(ranker: Trained, data: RankingDataset) -> list[tuple[str, float]
     return [(data.name_of(i), float(shares[i])) for i in (-gains).argsort(kind="stable") if shares[i] > 0]
 
 
-def _conventions(evaluation: Evaluation, measured_on: str) -> str:
+def _conventions(evaluation: Evaluation, measured_on: str, queries: int) -> str:
     stated = ", ".join(f"{key} = {value}" for key, value in evaluation.conventions.items())
-    return (
-        f"Measured on the {measured_on} queries. {stated}. Intervals: 95 % bootstrap over queries; "
+    lists = f"the {measured_on} queries"
+    if measured_on == "out of fold":
+        lists = (
+            "all training queries, each scored by the members that have not seen it (out of fold): what one "
+            "member is worth, below what all of them together are"
+        )
+    told = (
+        f"Measured on {lists}. {stated}. Intervals: 95 % bootstrap over queries; "
         "p: paired randomisation test, Holm-corrected over the metrics."
     )
+    if queries < _FEW:
+        told += (
+            f" These are {queries} queries, which is few: an interval is what the value may be on other "
+            "queries of the kind, and two models whose values lie inside it are not told apart."
+        )
+    return told

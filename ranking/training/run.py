@@ -35,10 +35,13 @@ from ranking.models.folder import check_destination, golden_rows, save_artifact
 from ranking.models.ranker import Ranker, score_dataset
 from ranking.training.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
 from ranking.training.config import TrainConfig
+from ranking.training.crossfit import cross_fit
+from ranking.training.dealing import pooled
 from ranking.training.page import render
 from ranking.training.report import training_report
 from ranking.training.trainers import Task, Trained, trainer_of
-from ranking.training.watch import Progress, RunWatch, interruptible
+from ranking.training.watch import Course, Progress, RunWatch, Stop, interruptible
+from ranking.training.written import BEST
 from ranking.trees.boosting import categorical_columns
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
@@ -65,20 +68,27 @@ class TrainResult:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """why the held-out values may be worth less than they seem"""
+    out_of_fold: bool = False
+    """is each of these queries measured by the members that have not seen it?"""
 
     def as_json(self) -> dict[str, Any]:
-        valid = {} if self.evaluation is None else dict(self.evaluation.means)
         return {
             "model": str(self.folder),
             "backend": self.config.backend,
             "objective": self.config.objective,
             "rounds": self.rounds,
             "seconds": round(self.seconds, 3),
-            "metrics": {"valid": valid},
+            "metrics": {**({} if self.evaluation else {"valid": {}}), **self.measured()},
             "interrupted": self.interrupted,
             "notes": list(self.notes),
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
+
+    def measured(self) -> dict[str, Any]:
+        """The metrics as the manifest has them."""
+        if self.evaluation is None:
+            return {}
+        return {"valid": dict(self.evaluation.means), **({"out_of_fold": True} if self.out_of_fold else {})}
 
 
 def train(
@@ -103,7 +113,6 @@ def train(
     started = time.monotonic()
     out = Path(out)
     check_destination(out)
-    metric = config.watched
     name = "the held-out part" if valid is None else "valid"
     data, valid, notes = _split(config, data, valid)
     warnings = () if valid is None else shared_queries(valid, data, name)
@@ -116,7 +125,7 @@ def train(
         if other is not None:
             _check_comparable(config, data, other)
     taught = data if teacher is None else taught_by(teacher, data, config)
-    identity, config = _identity(config, data, valid), config.settled(taught)
+    identity = _identity(config, data, valid)
     if teacher is not None:
         identity["teacher"] = {"kind": teacher.kind, "lessons": taught.fingerprint()}
     elif taught.targets is not None and config.learns_real_numbers:
@@ -126,23 +135,22 @@ def train(
             f"the data has targets, a teacher's scores, and {config.objective} learns from its labels: "
             "--objective margin_mse learns the targets"
         )
-    checkpoint, resumed = _checkpoint_to_resume(config, out, identity) if resume else (None, [])
     run = _Run(
         config=config,
-        metric=metric,
         data=data,
         taught=taught,
         valid=valid,
         out=out,
-        watch=RunWatch(config, metric, data, valid, progress, Keeper(folder_for(out), identity), checkpoint),
-        checkpoint=checkpoint,
+        stop=Stop(),
+        progress=progress,
+        resume=resume,
         against=against,
         identity=identity,
-        notes=(*notes, *resumed),
+        notes=tuple(notes),
         warnings=warnings,
         started=started,
     )
-    with interruptible(run.watch):
+    with interruptible(run.stop):
         return _finished(run)
 
 
@@ -151,66 +159,119 @@ class _Run:
     """All that was settled before the training: what is trained, on what, watched by whom, written where."""
 
     config: TrainConfig
-    metric: Metric
     data: RankingDataset
     taught: RankingDataset
     """the same lists with what a teacher says of them"""
     valid: RankingDataset | None
     out: Path
-    watch: RunWatch
-    checkpoint: Checkpoint | None
+    stop: Stop
+    progress: Progress | None
+    resume: bool
     against: Ranker | None
     identity: Mapping[str, Any]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     started: float
 
-    @property
-    def shown(self) -> RankingDataset:
-        """The lists that the report measures on."""
-        return self.data if self.valid is None else self.valid
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    """What a training gave."""
+
+    config: TrainConfig
+    """with what the objective took from the training lists"""
+    ranker: Trained
+    shown: RankingDataset
+    """the lists it is measured on"""
+    scores: Float32
+    """of these, by it or by the members that have not seen them"""
+    course: Course
+    notes: tuple[str, ...]
+    members: tuple[Mapping[str, Any], ...] = ()
+    """facts of each, of a model made of several"""
+
+
+def _one_model(run: _Run) -> _Trained:
+    config = run.config.settled(run.taught)
+    keeper = Keeper(folder_for(run.out), run.identity)
+    checkpoint, notes = _checkpoint_to_resume(config, keeper) if run.resume else (None, [])
+    watch = RunWatch(config, config.watched, run.data, run.valid, run.progress, keeper, checkpoint, run.stop)
+    trainer, shown = trainer_of(config), run.data if run.valid is None else run.valid
+    ranker = trainer.fit(Task(config, run.taught, run.valid, watch, checkpoint))
+    return _Trained(
+        config=config,
+        ranker=ranker,
+        shown=shown,
+        scores=score_dataset(ranker, shown),
+        course=watch.course,
+        notes=(*notes, *trainer.alarms(ranker)),
+    )
+
+
+def _several_members(run: _Run) -> _Trained:
+    fitted = cross_fit(
+        run.config, run.data, taught=run.taught, stop=run.stop, progress=run.progress,
+        folder=folder_for(run.out), identity=run.identity, resume=run.resume,
+    )  # fmt: skip
+    return _Trained(
+        config=run.config,
+        ranker=fitted.ranker,
+        shown=run.data.queries(fitted.judged),
+        scores=fitted.out_of_fold,
+        course=fitted.course,
+        notes=fitted.notes(run.resume),
+        members=tuple(fitted.facts(run.config.watched)),
+    )
 
 
 def _finished(run: _Run) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
-    config, watch = run.config, run.watch
-    trainer = trainer_of(config)
-    ranker = trainer.fit(Task(config, run.taught, run.valid, watch, run.checkpoint))
-    baseline = best_feature(run.data, run.metric, config.seed)
-    systems = _systems(ranker, run.shown, baseline, run.against)
-    metrics = _metrics(config, [run.data, run.shown])
+    trained = _several_members(run) if run.config.preset == BEST else _one_model(run)
+    config, ranker = trained.config, trained.ranker
+    baseline = best_feature(run.data, config.watched, config.seed)
+    systems = {THIS_MODEL: trained.scores, **_others(run, trained.shown, baseline)}
+    metrics = _metrics(config, [run.data, trained.shown])
     evaluations = {
-        name: evaluate_scores(scores, run.shown, metrics, config.seed) for name, scores in systems.items()
+        name: evaluate_scores(scores, trained.shown, metrics, config.seed) for name, scores in systems.items()
     }
+    measured_on = "out of fold" if trained.members else "training" if run.valid is None else "held-out"
     result = TrainResult(
         folder=run.out,
         ranker=ranker,
         config=config,
         rounds=ranker.rounds,
         seconds=time.monotonic() - run.started,
-        evaluation=None if run.valid is None else evaluations[THIS_MODEL],
-        interrupted=watch.interrupted,
-        notes=(*run.notes, *trainer.alarms(ranker)),
+        evaluation=None if measured_on == "training" else evaluations[THIS_MODEL],
+        interrupted=run.stop.asked,
+        notes=(*run.notes, *trained.notes),
         warnings=run.warnings,
+        out_of_fold=bool(trained.members),
     )
     report = training_report(
-        config, ranker, run.data, run.valid, systems[THIS_MODEL], evaluations, watch, run.identity,
-        run.warnings,
+        config, ranker, run.data, run.valid, trained.shown, trained.scores, evaluations, trained.course,
+        run.identity, measured_on=measured_on, members=trained.members, interrupted=result.interrupted,
+        warnings=run.warnings,
     )  # fmt: skip
     save_artifact(
         run.out,
         ranker,
-        facts=_facts(run, result, baseline) | {"conventions": conventions_of(metrics)},
+        facts=_facts(run, trained, result, baseline) | {"conventions": conventions_of(metrics)},
         golden=golden_rows(run.data.features, config.seed),
         extra={"report.html": render(report).encode()},
     )
     if not result.interrupted:
         drop_checkpoint(folder_for(run.out))
-    return replace(result, interrupted=watch.interrupted)
+    return replace(result, interrupted=run.stop.asked)
 
 
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
-    """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need)."""
+    """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need).
+
+    Preset best learns from `valid` too.
+    """
+    if config.preset == BEST:
+        pool, _, _ = _split(config, data, valid)
+        return cross_fit(config, pool, stop=Stop()).ranker
     config = config.settled(data)
     watch = RunWatch(config, config.watched, data, valid, None, None, None)
     return trainer_of(config).fit(Task(config, data, valid, watch))
@@ -238,6 +299,11 @@ def _split(
         width = max(data.feature_count, valid.feature_count)
         names = data.feature_names if data.feature_count == width else valid.feature_names
         data, valid = (part.with_width(width, config.missing, names) for part in (data, valid))
+    if config.preset == BEST:
+        pool = data if valid is None else pooled(data, valid)
+        told = [] if valid is None else [f"trained on all {pool.query_count} queries, those of --valid too"]
+        return pool, None, told
+    if valid is not None:
         return data, valid, []
     if config.valid_fraction == 0:
         return data, None, ["no held-out queries: trains all rounds, measures nothing"]
@@ -277,11 +343,9 @@ def _identity(config: TrainConfig, data: RankingDataset, valid: RankingDataset |
     }
 
 
-def _checkpoint_to_resume(
-    config: TrainConfig, out: Path, identity: Mapping[str, Any]
-) -> tuple[Checkpoint | None, list[str]]:
+def _checkpoint_to_resume(config: TrainConfig, keeper: Keeper) -> tuple[Checkpoint | None, list[str]]:
     """The checkpoint to continue from, or None with the reason for starting over."""
-    checkpoint = read_checkpoint(folder_for(out), identity)
+    checkpoint = read_checkpoint(keeper.folder, keeper.identity)
     if checkpoint is None:
         return None, ["no checkpoint to resume from: started at round 0"]
     state = trainer_of(config).unrestorable(config)
@@ -290,14 +354,11 @@ def _checkpoint_to_resume(
     return checkpoint, [f"resumed after round {checkpoint.rounds}"]
 
 
-def _systems(
-    ranker: Trained, shown: RankingDataset, baseline: FeatureBaseline, against: Ranker | None
-) -> dict[str, Float32]:
-    """Scores of the shown lists by this model and by what it is held against."""
-    systems = {THIS_MODEL: score_dataset(ranker, shown)}
-    systems[f"feature {shown.name_of(baseline.feature)} alone"] = baseline.score(shown.features)
-    if against is not None:
-        systems["compared model"] = score_dataset(against, shown)
+def _others(run: _Run, shown: RankingDataset, baseline: FeatureBaseline) -> dict[str, Float32]:
+    """Scores of the shown lists by what the model is held against."""
+    systems = {f"feature {shown.name_of(baseline.feature)} alone": baseline.score(shown.features)}
+    if run.against is not None:
+        systems["compared model"] = score_dataset(run.against, shown)
     return systems
 
 
@@ -307,20 +368,21 @@ def _metrics(config: TrainConfig, parts: Sequence[RankingDataset]) -> list[Metri
     return [config.measured(name) for name in names]
 
 
-def _facts(run: _Run, result: TrainResult, baseline: FeatureBaseline) -> dict[str, Any]:
+def _facts(run: _Run, trained: _Trained, result: TrainResult, baseline: FeatureBaseline) -> dict[str, Any]:
     """What the manifest says of the run; no times, so that equal runs give equal folders."""
-    config, data, valid, identity = run.config, run.data, run.valid, run.identity
+    config, data, valid, identity = trained.config, run.data, run.valid, run.identity
     resolved = config.resolved()
-    facts: dict[str, Any] = {
+    return {
         "objective": resolved.pop("objective"),
         "config": resolved,
         "seed": config.seed,
         "data": {"train": identity["train data"], "valid": identity["held-out data"]},
         "query_digests": {"train": sketch(data)} | ({} if valid is None else {"valid": sketch(valid)}),
         "rounds": result.rounds,
-        "rounds_trained": run.watch.rounds,
+        "rounds_trained": trained.course.rounds,
         "interrupted": result.interrupted,
-        "metrics": {},
+        "metrics": result.measured(),
+        **({"members": list(trained.members)} if trained.members else {}),
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
         **({"audit": dict(audit)} if (audit := getattr(result.ranker, "audit", None)) is not None else {}),
         **{key: identity[key] for key in ("teacher", "targets") if key in identity},
@@ -328,9 +390,6 @@ def _facts(run: _Run, result: TrainResult, baseline: FeatureBaseline) -> dict[st
         "feature_ranges": feature_ranges(data.features),
         "feature_profile": feature_profile(data.features),
     }
-    if result.evaluation is not None:
-        facts["metrics"] = {"valid": dict(result.evaluation.means)}
-    return facts
 
 
 def _named_categories(config: TrainConfig, data: RankingDataset) -> dict[str, Any]:

@@ -1,21 +1,22 @@
 """A trained model and judged lists in, the same model of fewer trees out.
 
 Trees are what scoring and memory cost. The lists say what each number of them is worth, and `loss` takes the
-fewest from which on the metric stays within so much of that of all of them.
+fewest from which on the metric stays within so much of that of all of them. Where the lists are those that
+the members of `--preset best` were trained on, each query is measured by the member that has not seen it.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ranking.data.arrays import Float32
+from ranking.data.arrays import Float32, Int64
 from ranking.data.dataset import RankingDataset
 from ranking.data.overlap import seen_queries, sketch
 from ranking.errors import ArtifactError, UsageError
@@ -24,7 +25,11 @@ from ranking.models.folder import check_destination, read_artifact, save_artifac
 from ranking.models.loading import open_artifact
 from ranking.models.manifest import Manifest
 from ranking.models.ranker import score_dataset
+from ranking.training.crossfit import folds_of, rows_of
+from ranking.training.presets import BestSettings
+from ranking.training.written import BEST
 from ranking.trees.backends import BACKENDS
+from ranking.trees.merging import of_trees
 from ranking.trees.ranker import TreeRanker
 from ranking.trees.shrinking import kept_of, scores_by_trees, shrunk
 
@@ -52,6 +57,8 @@ class Shrunk:
     speedup: float
     """rows a second, after by before"""
     warnings: tuple[str, ...]
+    out_of_fold: bool = False
+    """was each query measured by the members that have not seen it?"""
 
     def as_json(self) -> dict[str, Any]:
         before, after = ({self.metric: value} for value in self.values)
@@ -60,7 +67,11 @@ class Shrunk:
             "trees": dict(zip(("before", "after"), self.trees, strict=True)),
             "members": [{"before": b, "after": a} for b, a in self.members],
             "bytes": dict(zip(("before", "after"), self.size, strict=True)),
-            "metrics": {"before": before, "after": after},
+            "metrics": {
+                "before": before,
+                "after": after,
+                **({"out_of_fold": True} if self.out_of_fold else {}),
+            },
             "speedup": round(self.speedup, 2),
             "curve": [{"trees": trees, self.metric: value} for trees, value in self.curve],
             **({"warnings": list(self.warnings)} if self.warnings else {}),
@@ -100,11 +111,15 @@ def shrink(
     metric.check(data)
     fitting = data.with_width(large.feature_count, large.missing, large.feature_names)
     small = None if trees is None else shrunk(large, trees, members)
-    curve = _curve(large, fitting, metric, members, trees)
+    own_folds = _own_folds(manifest, fitting)
+    curve = _curve(large, fitting, metric, members, trees, own_folds)
     if small is None:
         small = shrunk(large, _fewest(curve, loss or 0.0), members)
     kept = small.evaluator.forest.tree_count
-    values = tuple(metric.mean(score_dataset(one, fitting), fitting) for one in (large, small))
+    if own_folds is None:  # as the models score, to the last bit
+        before, after = (metric.mean(score_dataset(one, fitting), fitting) for one in (large, small))
+    else:
+        before, after = dict(curve)[sum(members)], dict(curve)[kept]
     result = Shrunk(
         folder=out,
         ranker=small,
@@ -112,10 +127,11 @@ def shrink(
         members=tuple(zip(members, kept_of(members, kept), strict=True)),
         size=(len(large.model), len(small.model)),
         metric=str(metric),
-        values=(values[0], values[1]),
+        values=(before, after),
         curve=curve,
         speedup=_speedup(large, small, fitting.features),
-        warnings=seen_queries(fitting, manifest.facts),
+        warnings=seen_queries(fitting, manifest.facts) if own_folds is None else (),
+        out_of_fold=own_folds is not None,
     )
     facts = _facts(manifest, result, fitting, loss)
     save_artifact(out, small, facts=facts, golden=artifact.golden.features)
@@ -141,15 +157,61 @@ def _members(manifest: Manifest, total: int) -> tuple[int, ...]:
 
 
 def _curve(
-    ranker: TreeRanker, data: RankingDataset, metric: Metric, members: Sequence[int], asked: int | None
+    ranker: TreeRanker,
+    data: RankingDataset,
+    metric: Metric,
+    members: Sequence[int],
+    asked: int | None,
+    own_folds: Sequence[Int64] | None,
 ) -> tuple[tuple[int, float], ...]:
     """(trees, metric) of numbers of trees spread evenly, and of the one that is asked for."""
     total = sum(members)
-    counts = {*np.linspace(1, total, min(total, _POINTS)).astype(int).tolist()}
-    counts |= set() if asked is None else {asked}
+    spread = {*np.linspace(1, total, min(total, _POINTS)).astype(int).tolist()}
+    counts = sorted(spread | (set() if asked is None else {asked}))
+    if own_folds is None:
+        scores = scores_by_trees(ranker, data.features, counts, members)
+    else:
+        scores = _out_of_fold(ranker, data, counts, members, own_folds)
     measured = metric.evaluator(data)
-    scores = scores_by_trees(ranker, data.features, sorted(counts), members)
-    return tuple((trees, measured(one)) for trees, one in zip(sorted(counts), scores, strict=True))
+    return tuple((trees, measured(one)) for trees, one in zip(counts, scores, strict=True))
+
+
+def _own_folds(manifest: Manifest, data: RankingDataset) -> list[Int64] | None:
+    """The queries that each member was judged by, if these are the lists that it was trained on."""
+    facts = manifest.facts
+    trained_on = facts.get("data", {}).get("train")
+    if facts.get("config", {}).get("preset") != BEST or trained_on != data.fingerprint():
+        return None
+    folds = folds_of(BestSettings.of(facts["config"][BEST]), facts["seed"], data)
+    return [folds[member["fold"] - 1] for member in facts["members"]]
+
+
+def _out_of_fold(
+    ranker: TreeRanker,
+    data: RankingDataset,
+    counts: Sequence[int],
+    members: Sequence[int],
+    folds: Sequence[Int64],
+) -> Iterator[Float32]:
+    """Scores of each number of trees, each query by what the members that have not seen it keep of theirs."""
+    kept = np.array([kept_of(members, count) for count in counts])
+    first = np.concatenate([[0], np.cumsum(members)])
+    rows = [rows_of(data, fold) for fold in folds]
+    judges = []
+    for number, fold in enumerate(folds):
+        own = of_trees(ranker, range(first[number], first[number + 1]))
+        features, distinct = data.queries(fold).features, np.unique(kept[kept[:, number] > 0, number])
+        judges.append(scores_by_trees(own, features, distinct.tolist()))
+    now = [np.zeros(len(part), np.float32) for part in rows]
+    before = np.zeros(len(members), np.int64)
+    for count in kept:
+        total = np.zeros(data.document_count, np.float32)
+        for number, part in enumerate(rows):
+            if count[number] > before[number]:
+                now[number] = next(judges[number])
+            total[part] += now[number]
+        before = count
+        yield total
 
 
 def _fewest(curve: Sequence[tuple[int, float]], loss: float) -> int:
@@ -185,7 +247,8 @@ def _facts(manifest: Manifest, result: Shrunk, data: RankingDataset, loss: float
         result.metric: {"before": before, "after": after},
         **({} if loss is None else {"loss": loss}),
     }
-    facts |= {"rounds": result.trees[1], "metrics": {"cut": {result.metric: after}}, "shrunk_from": origin}
+    measured = {"cut": {result.metric: after}, **({"out_of_fold": True} if result.out_of_fold else {})}
+    facts |= {"rounds": result.trees[1], "metrics": measured, "shrunk_from": origin}
     if len(result.members) > 1:
         kept = (after for _, after in result.members)
         facts["members"] = [{**one, "trees": n} for one, n in zip(facts["members"], kept, strict=True)]

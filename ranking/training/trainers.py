@@ -70,6 +70,10 @@ class Trees:
         job = _tree_job(task)
         # A run may have been killed after its last round: then there is nothing left to train.
         model = task.start if task.start is not None and watch.finished else boost(config.backend, job)
+        rescaled = rescales(config.backend, config.booster_settings)
+        keep = watch.best_round if (config.early_stopping or watch.interrupted) and not rescaled else None
+        if keep is not None and keep < watch.rounds:
+            model = first_rounds(config.backend, model, keep)
         names = tuple(data.name_of(i) for i in range(data.feature_count))
         ranker = TreeRanker.from_bytes(config.backend, model, feature_names=names, missing=config.missing)
         if not ranker.importance().any():
@@ -78,12 +82,7 @@ class Trees:
                 "lower booster.min_data_in_leaf (LightGBM) or booster.min_child_weight (XGBoost); "
                 "or check the labels"
             )
-        rescaled = rescales(config.backend, config.booster_settings)
-        keep = watch.best_round if (config.early_stopping or watch.interrupted) and not rescaled else None
-        if keep is None or keep >= ranker.rounds:
-            return ranker
-        short = first_rounds(config.backend, model, keep)
-        return TreeRanker.from_bytes(config.backend, short, feature_names=names, missing=config.missing)
+        return ranker
 
     def unrestorable(self, config: TrainConfig) -> str | None:
         return stateful(config.backend, config.booster_settings, config.builtin)

@@ -6,8 +6,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,31 @@ from ranking.metrics import Metric
 from ranking.training.checkpoint import Checkpoint, Keeper
 from ranking.training.config import TrainConfig
 
-Progress = Callable[[int, int, "float | None", "float | None"], None]
-"""Called with (round, rounds at most, held-out metric, seconds left at most) after each round."""
+Progress = Callable[..., None]
+"""Called with (round, rounds at most, held-out metric or None, seconds left at most) after each round; of a
+run with members, whose rounds are added up, also with how many have ended, in words."""
 
 _log = logging.getLogger(__name__)
+
+
+class Stop:
+    """What Ctrl-C asks for: every watch that shares it ends its run after the current round."""
+
+    asked = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    curves       the metric after each round, by the name of what it was measured on
+    best_round   which is marked in them
+    rounds       trained, over all members
+    """
+
+    curves: Mapping[str, Sequence[float]]
+    best_round: int | None
+    rounds: int
 
 
 class RunWatch:
@@ -31,8 +53,8 @@ class RunWatch:
     train_history  the metric on as many training queries, after each round but the last
     best_round     the first round with the highest held-out value, for trees of `smoothed` values; None
                    without held-out lists
-    rounds         rounds trained
-    interrupted    set to end the run after the current round
+    rounds         rounds trained, the `first` of them before a checkpoint
+    stop           asks for an end after the current round
     """
 
     def __init__(
@@ -44,20 +66,31 @@ class RunWatch:
         progress: Progress | None,
         keeper: Keeper | None,
         checkpoint: Checkpoint | None,
+        stop: Stop | None = None,
     ) -> None:
         self.history: list[float] = []
         self.train_history: list[float] = []
-        self.rounds = self._first = 0
-        self.interrupted = False
+        self.rounds = self.first = 0
+        self.stop = stop or Stop()
         if checkpoint is not None:
             self.history, self.train_history = list(checkpoint.history), list(checkpoint.train_history)
-            self.rounds = self._first = checkpoint.rounds
+            self.rounds = self.first = checkpoint.rounds
         self._config, self._progress, self._keeper = config, progress, keeper
         self._evaluate = None if valid is None else metric.evaluator(valid)
         self._evaluate_train = None
         if keeper is not None and valid is not None:
             self._evaluate_train = _sampled_evaluator(metric, data, valid.query_count)
         self._started = self._saved = time.monotonic()
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stop.asked
+
+    @property
+    def course(self) -> Course:
+        curves = {"valid": self.history, "train": self.train_history}
+        measured = {name: values for name, values in curves.items() if values}
+        return Course(measured, self.best_round, self.rounds)
 
     @property
     def best_round(self) -> int | None:
@@ -81,7 +114,7 @@ class RunWatch:
             self.history.append(self._evaluate(valid_scores))
         self._report()
         due = time.monotonic() - self._saved >= self._config.checkpoint_seconds
-        if self._keeper is not None and (due or self.interrupted):
+        if self._keeper is not None and (due or self.interrupted or self.finished):
             state = Checkpoint(self.rounds, snapshot(), tuple(self.history), tuple(self.train_history))
             self._keep(state, self._keeper)
             self._saved = time.monotonic()
@@ -107,7 +140,7 @@ class RunWatch:
     def _report(self) -> None:
         if self._progress is None:
             return
-        spent = (time.monotonic() - self._started) / (self.rounds - self._first)
+        spent = (time.monotonic() - self._started) / (self.rounds - self.first)
         value = self.history[-1] if self.history else None
         self._progress(self.rounds, self._config.rounds, value, spent * (self._config.rounds - self.rounds))
 
@@ -136,14 +169,14 @@ def _sampled_evaluator(metric: Metric, data: RankingDataset, count: int) -> Call
 
 
 @contextmanager
-def interruptible(watch: RunWatch) -> Iterator[None]:
+def interruptible(on: Stop) -> Iterator[None]:
     """The first Ctrl-C ends the run after the current round; the second one at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: Any) -> None:
-        watch.interrupted = True
+        on.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = signal.signal(signal.SIGINT, stop)

@@ -1,12 +1,13 @@
 """A run as it is written: TOML files, flags and `--set` to the fields of a config, and back to TOML.
 
-The nested form is that of the file: plain values, and the tables `objective`, `booster` and `neural`.
+The nested form is that of the file: plain values, and the tables `objective`, `booster`, `best` and `neural`.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,11 @@ from ranking.errors import UsageError, unknown_name
 
 NEURAL = "neural"
 
-TABLES = {"objective": "truncation=20", "booster": "num_leaves=63", NEURAL: "hidden=256,128"}
+BEST = "best"
+
+TABLES = {
+    "objective": "truncation=20", "booster": "num_leaves=63", BEST: "members=8", NEURAL: "hidden=256,128",
+}  # fmt: skip
 """Each with an example of what it holds."""
 
 
@@ -58,7 +63,7 @@ def fields(nested: Mapping[str, object], known: Iterable[str]) -> dict[str, obje
             flat["objective_parameters"] = parameters
         else:
             flat[key] = value
-    for name in ("booster", NEURAL):
+    for name in ("booster", BEST, NEURAL):
         if not isinstance(flat.get(name, {}), Mapping):
             raise UsageError(f"{name} must be a table of parameters, such as {name}.{TABLES[name]}")
     return flat
@@ -83,8 +88,19 @@ def as_toml(nested: Mapping[str, object]) -> str:
     lines = [f"{k} = {_toml_value(v)}" for k, v in nested.items() if not isinstance(v, Mapping)]
     for name, table in nested.items():
         if isinstance(table, Mapping):
-            lines += ["", f"[{name}]", *(f"{k} = {_toml_value(v)}" for k, v in flattened(table))]
+            lines += ["", f"[{name}]", *_toml_lines(table)]
     return "\n".join(lines) + "\n"
+
+
+def _toml_lines(table: Mapping[str, object], prefix: str = "") -> list[str]:
+    lines = []
+    for key, value in table.items():
+        written = prefix + (key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key))
+        if isinstance(value, Mapping):
+            lines += _toml_lines(value, f"{written}.")
+        else:
+            lines.append(f"{written} = {_toml_value(value)}")
+    return lines
 
 
 def _toml_value(value: object) -> str:

@@ -59,6 +59,7 @@ BACKENDS: dict[str, Backend] = {
         defaults={"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255},
         presets={
             "standard": {"feature_fraction_bynode": 0.3},
+            "best": {"feature_fraction_bynode": 0.3},
             "fast": {
                 "max_bin": 63,
                 "bin_construct_sample_cnt": 20_000,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ ROWS = 64
 
 SEVERAL = "it gives several scores a document, and a ranker has one"
 """The reason against what trains well, and is no ranker."""
+
+_one_at_a_time = threading.Lock()
 
 Attempt = Callable[[Mapping[str, Any]], str | None]
 """Parameters to why a booster cannot train with them, None where it can."""
@@ -37,8 +40,16 @@ def try_out(
 ) -> None:
     """Raise UsageError for an objective, or a parameter of `own`, that the booster cannot train with.
 
-    `trial(objective, parameters)` says why not; `usual` are examples of the booster's own objectives.
+    `trial(objective, parameters)` says why not; `usual` are examples of the booster's own objectives. One is
+    tried at a time: what a trial silences or catches belongs to the whole process.
     """
+    with _one_at_a_time:
+        _try_out(booster, own, objective, trial, usual)
+
+
+def _try_out(
+    booster: str, own: Mapping[str, Any], objective: str | None, trial: Callable[..., str | None], usual: str
+) -> None:
     reason = trial(objective, own)
     if reason is None:
         return

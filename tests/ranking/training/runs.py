@@ -54,6 +54,12 @@ def letor(file: Path, data: RankingDataset | None = None) -> Path:
     return file
 
 
+def from_file(file: Path) -> RankingDataset:
+    from ranking.data.letor import read_letor
+
+    return read_letor(file)
+
+
 def contents(folder: Path) -> dict[str, str]:
     """The hash of every file of a folder."""
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}

@@ -32,7 +32,10 @@ def report(ranker: TreeRanker, *, held_out: bool) -> Report:
     scores = {"this model": ours, "1 alone": shown.features[:, 0]}
     evaluations = {name: evaluate_scores(s, shown, [METRIC]) for name, s in scores.items()}
     identity = {"train data": "sha256:1", "held-out data": "sha256:2" if held_out else None}
-    return training_report(CONFIG, ranker, DATA, valid, ours, evaluations, watch, identity)
+    return training_report(
+        CONFIG, ranker, DATA, valid, shown, ours, evaluations, watch.course, identity,
+        measured_on="held-out" if held_out else "training",
+    )  # fmt: skip
 
 
 def test_the_page_shows_the_held_out_lists(ranker: TreeRanker) -> None:
@@ -79,3 +82,9 @@ def test_the_config_is_written_as_set_takes_it(ranker: TreeRanker) -> None:
     assert config["objective.lambdarank.truncation"] == "30"
     assert config["booster.num_leaves"] == "7"
     assert config["rounds"] == "3"
+
+
+def test_of_few_queries_the_page_says_what_an_interval_means(ranker: TreeRanker) -> None:
+    assert (
+        "These are 40 queries, which is few: an interval is what" in report(ranker, held_out=True).conventions
+    )

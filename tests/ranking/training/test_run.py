@@ -29,7 +29,7 @@ from ranking.trees.boosting import Job
 from ranking.trees.ranker import TreeRanker
 from ranking.trees.scoring import ForestEvaluator
 from tests.lists import one_list
-from tests.ranking.training.runs import ROUNDS, contents, flags, letor, lists, quick, stopped_at
+from tests.ranking.training.runs import ROUNDS, contents, flags, from_file, letor, lists, quick, stopped_at
 
 
 def opened(folder: Path) -> Ranker:
@@ -280,12 +280,6 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     for backend in BACKENDS:
         train(quick(backend), from_file(letor(place / "train.txt")), None, place / backend)
     return {backend: contents(place / backend) for backend in BACKENDS}
-
-
-def from_file(file: Path) -> RankingDataset:
-    from ranking.data.letor import read_letor
-
-    return read_letor(file)
 
 
 @pytest.mark.parametrize(

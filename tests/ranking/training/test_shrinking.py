@@ -14,8 +14,10 @@ from ranking.metrics import Metric
 from ranking.models.folder import golden_rows, read_manifest, save_artifact
 from ranking.models.loading import load_ranker
 from ranking.models.verifying import verify
+from ranking.training.crossfit import CrossFit, cross_fit
 from ranking.training.run import train
 from ranking.training.shrinking import shrink
+from ranking.training.watch import Stop
 from ranking.trees.backends import BACKENDS
 from ranking.trees.merging import merged
 from ranking.trees.ranker import TreeRanker
@@ -179,3 +181,24 @@ def test_its_json_is_plain(trained: dict[str, Path], tmp_path: Path) -> None:
     told = json.loads(json.dumps(result.as_json()))
     assert told["trees"] == {"before": ROUNDS, "after": 5}
     assert told["curve"][-1] == {"trees": ROUNDS, "ndcg@10": told["metrics"]["before"]["ndcg@10"]}
+
+
+@both
+def test_members_are_measured_out_of_fold_on_what_they_were_trained_on(backend: str, tmp_path: Path) -> None:
+    """All trees give the value of the training; on other lists the whole is measured."""
+    config = quick(backend, preset="best", rounds=8, threads=2)
+    trained = train(config, lists(), None, tmp_path / "model")
+    assert trained.evaluation is not None
+    result = shrink(tmp_path / "model", lists(), NDCG, tmp_path / "small", trees=12)
+    assert (result.out_of_fold, result.warnings) == (True, ())
+    assert result.values[0] == pytest.approx(trained.evaluation.means["ndcg@10"], abs=1e-9)
+    assert [kept for _, kept in result.members] == [3, 3, 3, 3]
+    members = cross_fit(config, lists(), stop=Stop()).members
+    cut = CrossFit(lists(), [member.cut(3, lists()) for member in members])
+    assert result.values[1] == pytest.approx(NDCG.mean(cut.out_of_fold, lists()), abs=1e-9)
+    told = read_manifest(tmp_path / "small").facts
+    assert told["metrics"] == {"cut": {"ndcg@10": result.values[1]}, "out_of_fold": True}
+    assert [member["trees"] for member in told["members"]] == [3, 3, 3, 3]
+    elsewhere = shrink(tmp_path / "model", lists(seed=1), NDCG, tmp_path / "other", trees=12)
+    assert not elsewhere.out_of_fold
+    assert "out_of_fold" not in elsewhere.as_json()["metrics"]

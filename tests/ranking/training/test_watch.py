@@ -14,7 +14,7 @@ from ranking.data.dataset import RankingDataset
 from ranking.metrics import Metric
 from ranking.training.checkpoint import Checkpoint, Keeper, read_checkpoint
 from ranking.training.config import TrainConfig
-from ranking.training.watch import Progress, RunWatch, interruptible, smoothed
+from ranking.training.watch import Progress, RunWatch, Stop, interruptible, smoothed
 from tests.lists import one_list
 
 NDCG = Metric.parse("ndcg@10")
@@ -101,7 +101,7 @@ def test_checkpoints_are_kept_as_often_as_asked(tmp_path: Path, seconds: float, 
 
 def test_an_interruption_keeps_a_checkpoint_and_ends_the_run(tmp_path: Path) -> None:
     one = watch(TrainConfig(checkpoint_seconds=3600), keeper=Keeper(tmp_path / "kept", {}))
-    with interruptible(one):
+    with interruptible(one.stop):
         assert run(one, [BAD]) == [False]
         signal.raise_signal(signal.SIGINT)
         assert run(one, [GOOD], first=2) == [True]
@@ -113,7 +113,7 @@ def test_an_interruption_keeps_a_checkpoint_and_ends_the_run(tmp_path: Path) -> 
 
 def test_the_second_ctrl_c_ends_at_once_and_the_handler_is_put_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with interruptible(watch()):
+    with interruptible(Stop()):
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -125,7 +125,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
     before, ran = signal.getsignal(signal.SIGINT), []
 
     def work() -> None:
-        with interruptible(watch()):
+        with interruptible(Stop()):
             ran.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
