@@ -95,11 +95,13 @@ def train(
     check_destination(out)
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
     other = None if against is None else open_model(against)
+    lists = load(data, **read)
+    _warn_of_seen(settings, lists, against)
     taught_by = None if teacher is None else open_model(teacher)
     try:
         result = train_ranker(
             settings,
-            _with_targets(load(data, **read), targets),
+            _with_targets(lists, targets),
             None if not valid else load(valid, **read),
             out,
             resume=resume,
@@ -120,6 +122,17 @@ def train(
     if result.interrupted:
         say("interrupted: kept the best model so far; --resume continues the run")
         raise typer.Exit(130)
+
+
+def _warn_of_seen(settings: TrainConfig, lists: RankingDataset, against: Path | None) -> None:
+    """Preset best is measured on its training lists, out of fold; another model may have seen all of them."""
+    if against is None or settings.preset != "best":
+        return
+    from ranking.data.overlap import seen_queries
+    from ranking.models.folder import read_manifest
+
+    for warning in seen_queries(lists, read_manifest(against).facts):
+        say(f"warning: --against {against}: {warning}")
 
 
 def _check_targets(settings: TrainConfig, targets: Path | None, teacher: Path | None, regroup: bool) -> None:
@@ -159,6 +172,8 @@ def _summary(result: Any) -> str:
         for name, value in evaluation.means.items():
             low, high = evaluation.intervals[name]
             lines.append(f"  {name:<12} {value:.4f}  [{low:.4f}, {high:.4f}]")
+    if result.out_of_fold:
+        lines.append("  out of fold: each query by the members that have not seen it")
     audited = getattr(result.ranker, "audit", {}).get("epochs")
     if audited:
         first, last = audited[0], audited[-1]

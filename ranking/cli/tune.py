@@ -34,7 +34,7 @@ def tune(
     run: RunOptions,
     objective: Annotated[
         str | None,
-        typer.Option(help="Names with commas between.  [lambdarank, ranknet, xendcg and others]"),
+        typer.Option(help="Names with commas between.  [blend, lambdarank, ranknet and others]"),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Configurations to try, over all processes.  [50]")
@@ -97,10 +97,12 @@ def tune(
 
 def _space(start: TrainConfig, objective: str | None, *, named: bool) -> Any:
     from ranking.training.tuning.space import SEARCHED_OBJECTIVES, Space
+    from ranking.training.written import BEST
 
     if objective is not None:
         return Space(start, tuple(name.strip() for name in objective.split(",")))
-    return Space(start, (start.objective,) if named or start.objective_parameters else SEARCHED_OBJECTIVES)
+    fixed = named or start.preset == BEST or start.objective_parameters
+    return Space(start, (start.objective,) if fixed else SEARCHED_OBJECTIVES)
 
 
 def _seconds(text: str) -> float:

@@ -17,7 +17,7 @@ from ranking.metrics.comparison import bootstrap_interval, paired_randomisation
 from ranking.training.config import TrainConfig
 from ranking.training.page.search import SearchReport, TrialRow, render_search
 from ranking.training.tuning.study import DEFAULT, library, quiet
-from ranking.training.written import as_toml, flattened
+from ranking.training.written import BEST, as_toml, flattened
 
 if TYPE_CHECKING:
     import optuna
@@ -167,6 +167,8 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     found = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     kept = {key: value for key, value in found.items() if key not in _NOT_WRITTEN}
     parameters = kept.pop("objective_parameters")
+    if config.preset == BEST:
+        kept[BEST] = dataclasses.asdict(config.members)
     return {**kept, "objective": {"name": config.objective, **parameters}, "booster": dict(config.booster)}
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ranking.errors import UsageError
 from ranking.training.config import TrainConfig
+from ranking.training.presets import BestSettings
+from ranking.training.written import BEST
 from ranking.trees.backends import BACKENDS
-from ranking.trees.ranges import OneOf, Range, Share
+from ranking.trees.ranges import OneOf, Range, Scale, Share
 
 if TYPE_CHECKING:
     import optuna
@@ -27,8 +29,13 @@ TRUNCATION = OneOf([5, 10, 20, 30, 50, 100, ALL_PAIRS])
 
 QUERIES = "query_fraction"
 
-SEARCHED_OBJECTIVES = ("lambdarank", "ranknet", "xendcg", "lambdarank_map", "gumbel:lambdarank")
+SEARCHED_OBJECTIVES = ("blend", "lambdarank", "ranknet", "xendcg", "lambdarank_map", "gumbel:lambdarank")
 """What is tried where no objective is named."""
+
+SHARE = Scale(0.1, 10.0)
+"""Of each part of a blend but the first, in gradients of the first one's size."""
+MEMBERS = OneOf([2, 4, 8])
+"""Of preset best, where they are not set to another number than the usual one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,9 @@ class Space:
             choices["objective"] = name
         if self._truncates(name):
             choices[f"truncation of {name}"] = self._default_truncation(name)
+        choices |= {f"share of {part}": 1.0 for part in self._shared_parts(name)}
+        if self._searches_members():
+            choices["members"] = self.start.members.members
         return choices
 
     def suggest(self, trial: optuna.Trial) -> TrainConfig:
@@ -77,12 +87,19 @@ class Space:
         if self._truncates(objective):
             count = TRUNCATION.suggest(trial, f"truncation of {objective}")
             parameters["truncation"] = None if count == ALL_PAIRS else count
+        parts = self._shared_parts(objective)
+        if parts:
+            parameters["shares"] = [1.0, *(SHARE.suggest(trial, f"share of {part}") for part in parts)]
+        best = self.start.best
+        if self._searches_members():
+            best = dataclasses.replace(self.start.members, members=MEMBERS.suggest(trial, "members"))
         share = self.start.query_fraction
         return dataclasses.replace(
             self.start,
             query_fraction=Share(0.3).suggest(trial, QUERIES) if share is None else share,
             objective=objective,
             objective_parameters=parameters,
+            best=best,
             booster={**self.start.booster, **chosen},
         )
 
@@ -102,10 +119,28 @@ class Space:
         )
 
     def _default_truncation(self, objective: str) -> Any:
-        from ranking.training.objectives import objective_for
-
-        parameters = objective_for(objective, {}).parameters()
+        parameters = self._parameters(objective)
         if parameters.get("metric") == "precision":
             return None  # there it is the metric's cutoff
-        found = parameters.get("truncation", "none of its own")
-        return ALL_PAIRS if found is None else found
+        parts = [parameters[part] for part in parameters.get("parts", ())] or [parameters]
+        found = {part.get("truncation", "none of its own") for part in parts}
+        if len(found) > 1:
+            return None  # each part of the blend has its own
+        return ALL_PAIRS if found == {None} else found.pop()
+
+    def _shared_parts(self, objective: str) -> list[str]:
+        """The parts of a blend whose shares are searched."""
+        fixed = self.start.objective_parameters.keys() & {"shares", "scales"}
+        return [] if fixed else list(self._parameters(objective).get("parts", ()))[1:]
+
+    def _parameters(self, objective: str) -> Mapping[str, Any]:
+        """Those of the objective as the run has it; none of several that members have in turns."""
+        from ranking.training.objectives import objective_for
+
+        if "," in objective:
+            return {}
+        given = self.start.objective_parameters if len(self.objectives) == 1 else {}
+        return objective_for(objective, given).parameters()
+
+    def _searches_members(self) -> bool:
+        return self.start.preset == BEST and self.start.members.members == BestSettings().members

@@ -518,3 +518,39 @@ def test_monotone_constraints_are_taken_from_set_and_from_toml(
     assert cli(*run, tmp_path / "toml", "--config", tmp_path / "run.toml").code == 0
     models = [(tmp_path / name / "model.ubj").read_bytes() for name in ("set", "toml")]
     assert models[0] == models[1]
+
+
+def test_preset_best_says_that_its_numbers_are_out_of_fold(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    data, out = letor(tmp_path / "t.txt"), tmp_path / "model"
+    few = ("--preset", "best", "--rounds", 3, "--set", "booster.min_data_in_leaf=5", "--threads", 2)
+    ran = cli("train", data, "--valid", judged, "--out", out, *few)
+    assert ran.code == 0
+    assert ran.out.startswith("lightgbm lambdarank,xendcg,squared_hinge,hinge: ")
+    assert "  out of fold: each query by the members that have not seen it\n" in ran.out
+    assert "4 of 4 members done" in ran.err
+    assert "note: trained on all 80 queries, those of --valid too\n" in ran.err
+    assert "out of fold: by the members that have not seen the query" in cli("inspect", out).out
+    found = cli("train", data, "--out", out, "--json", *few, "--objective", "ranknet", "--against", out).json
+    assert found["metrics"]["out_of_fold"] is True
+    assert found["objective"] == "ranknet"
+
+
+def test_preset_best_warns_of_a_model_that_has_seen_what_it_is_measured_on(cli: Cli, tmp_path: Path) -> None:
+    data, out = letor(tmp_path / "t.txt"), tmp_path / "model"
+    cli("train", data, "--out", out, *FEW, "--set", "valid_fraction=0")
+    ran = cli(
+        "train", data, "--out", tmp_path / "best", "--preset", "best", "--rounds", 3, "--against", out,
+        "--set", "booster.min_data_in_leaf=5",
+    )  # fmt: skip
+    assert f"warning: --against {out}: the model was trained on 40 of these 40 queries" in ran.err
+
+
+def test_settings_of_preset_best_alone_are_said(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    for sets, message in (
+        ("best.members=8", "best.members is for --preset best, got --preset standard"),
+        ("preset=best", "--preset best needs 8"),
+    ):
+        few = letor(tmp_path / "few.txt", lists(queries=5))
+        ran = cli("train", few, "--out", tmp_path / "model", "--set", sets)
+        assert ran.code in (2, 4)
+        assert message in ran.err

@@ -303,3 +303,32 @@ def _finished(database: Path) -> int:
             return len(rows.fetchall())
     except sqlite3.OperationalError:  # the file is there before its tables
         return 0
+
+
+def test_the_shares_and_the_truncation_of_a_blend_are_searched() -> None:
+    one = Space(TrainConfig(objective="blend"), ("blend",))
+    default = one.default()
+    assert (default["share of ranknet"], default["truncation of blend"]) == (1.0, 30)
+    found = one.suggest(
+        optuna.trial.FixedTrial(default | {"share of ranknet": 0.5, "truncation of blend": 10})
+    )
+    told = found.training_objective.parameters()
+    assert told["shares"] == [1.0, 0.5]
+    assert (told["lambdarank"]["truncation"], told["ranknet"]["truncation"]) == (10, 10)
+    fixed = Space(TrainConfig(objective_parameters={"shares": [1, 2], "ranknet.truncation": 5}), ("blend",))
+    assert not {"share of ranknet", "truncation of blend"} & fixed.default().keys()
+
+
+def test_the_members_of_preset_best_are_searched(folds: Folds, tmp_path: Path) -> None:
+    start = quick(preset="best", rounds=3, booster={})
+    one = Space(start, (start.objective,))
+    assert one.default()["members"] == 4
+    found = one.suggest(optuna.trial.FixedTrial(one.default() | {"members": 2}))
+    assert [run.objective for run in found.runs] == ["lambdarank", "xendcg"]
+    fixed = Space(quick(preset="best", best={"members": 3}), (start.objective,))
+    assert "members" not in fixed.default()
+    result = tune(one, folds, tmp_path, trials=2)
+    again = TrainConfig.load(tmp_path / "best.toml")
+    assert again.preset == "best"
+    assert again.runs[0].told_parameters()["score_normalization"] is False
+    assert again.members == result.best_config.members
