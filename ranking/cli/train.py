@@ -96,7 +96,6 @@ def train(
     read: dict[str, Any] = {"missing": settings.missing, "regroup": regroup, "cache": cache}
     other = None if against is None else open_model(against)
     lists = load(data, **read)
-    _warn_of_seen(settings, lists, against)
     taught_by = None if teacher is None else open_model(teacher)
     try:
         result = train_ranker(
@@ -107,6 +106,7 @@ def train(
             resume=resume,
             against=other,
             teacher=taught_by,
+            warnings=_seen_by(against, settings, lists),
             progress=progress(settings.metric, quiet),
         )
     finally:
@@ -124,15 +124,14 @@ def train(
         raise typer.Exit(130)
 
 
-def _warn_of_seen(settings: TrainConfig, lists: RankingDataset, against: Path | None) -> None:
+def _seen_by(against: Path | None, settings: TrainConfig, lists: RankingDataset) -> list[str]:
     """Preset best is measured on its training lists, out of fold; another model may have seen all of them."""
     if against is None or settings.preset != "best":
-        return
+        return []
     from ranking.data.overlap import seen_queries
     from ranking.models.folder import read_manifest
 
-    for warning in seen_queries(lists, read_manifest(against).facts):
-        say(f"warning: --against {against}: {warning}")
+    return [f"--against {against}: {told}" for told in seen_queries(lists, read_manifest(against).facts)]
 
 
 def _check_targets(settings: TrainConfig, targets: Path | None, teacher: Path | None, regroup: bool) -> None:

@@ -58,6 +58,7 @@ def training_report(
         metrics=_rows(evaluations, shown),
         importance=_importance(ranker, data),
         distribution=ScoreDistribution.of(scores, shown.labels),
+        measured_on=measured_on,
         conventions=_conventions(evaluations[systems[0]], measured_on, shown.query_count),
         config=[(key, str(value)) for key, value in flattened(config.resolved())],
         fingerprints=[(part, identity[part]) for part in ("train data", "held-out data") if identity[part]],

@@ -100,6 +100,7 @@ def train(
     resume: bool = False,
     against: Ranker | None = None,
     teacher: Ranker | None = None,
+    warnings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a ranker and save it, with its report, as the artifact `out`.
@@ -107,6 +108,7 @@ def train(
     Without `valid`, `config.valid_fraction` of the queries are held out. `against` is another ranker to
     show beside this one in the report; `teacher` is one whose scores of the training lists are learned in
     place of their labels (held-out lists keep theirs), as `data.targets` are by an objective of real numbers.
+    `warnings` are told in the result and on the page beside those found here.
     Ctrl-C ends the run after the current round and keeps the best model so far (`interrupted` in the result).
     Raises UsageError for a config, and DataError for data, that cannot be trained on.
     """
@@ -115,7 +117,7 @@ def train(
     check_destination(out)
     name = "the held-out part" if valid is None else "valid"
     data, valid, notes = _split(config, data, valid)
-    warnings = () if valid is None else shared_queries(valid, data, name)
+    warnings = (*warnings, *(() if valid is None else shared_queries(valid, data, name)))
     parts = [part for part in (data, valid) if part is not None]
     for one in _metrics(config, parts):
         for part in parts:

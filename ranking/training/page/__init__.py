@@ -98,6 +98,7 @@ class Report:
     importance     (feature, share of the total gain); the largest 20 are drawn
     distribution   held-out scores by label
     conventions    one line: gain, discount, ties, queries without a relevant document, test, interval
+    measured_on    "held-out", "training" or "out of fold": the queries behind the metrics
     config         (key, value) of the resolved configuration
     fingerprints   (data set, digest)
     """
@@ -112,6 +113,7 @@ class Report:
     importance: Sequence[tuple[str, float]] = ()
     distribution: ScoreDistribution | None = None
     conventions: str = ""
+    measured_on: str = "held-out"
     config: Sequence[tuple[str, str]] = ()
     fingerprints: Sequence[tuple[str, str]] = ()
 
@@ -121,7 +123,7 @@ def render(report: Report) -> str:
     return page(
         report.title,
         report.summary,
-        f"""{section("Quality on held-out queries", _metric_table(report))}
+        f"""{section(_heading(report), _metric_table(report))}
 <div class="pair">
 {section("Learning curve", _curve_part(report))}
 {section("Scores by label", _distribution_part(report))}
@@ -132,6 +134,12 @@ def render(report: Report) -> str:
 </div>
 {section("Data", keys(report.fingerprints, "keys prints", "No fingerprint of the data was recorded."))}""",
     )
+
+
+def _heading(report: Report) -> str:
+    if report.measured_on == "out of fold":
+        return "Quality out of fold"
+    return f"Quality on {report.measured_on} queries"
 
 
 def _metric_table(report: Report) -> str:

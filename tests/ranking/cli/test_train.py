@@ -542,7 +542,9 @@ def test_preset_best_warns_of_a_model_that_has_seen_what_it_is_measured_on(cli: 
         "train", data, "--out", tmp_path / "best", "--preset", "best", "--rounds", 3, "--against", out,
         "--set", "booster.min_data_in_leaf=5",
     )  # fmt: skip
-    assert f"warning: --against {out}: the model was trained on 40 of these 40 queries" in ran.err
+    told = f"--against {out}: the model was trained on 40 of these 40 queries"
+    assert f"warning: {told}" in ran.err
+    assert told in (tmp_path / "best" / "report.html").read_text()
 
 
 def test_settings_of_preset_best_alone_are_said(cli: Cli, tmp_path: Path, judged: Path) -> None:

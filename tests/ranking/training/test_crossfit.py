@@ -119,6 +119,7 @@ def test_metrics_are_out_of_fold_and_say_so(backend: str, tmp_path: Path) -> Non
     assert any("measured by the 1 that did not see it, which is below" in note for note in result.notes)
     page = (tmp_path / "model" / "report.html").read_text()
     assert "each scored by the members that have not seen it (out of fold)" in page
+    assert "Quality out of fold" in page
     # what it would say of itself on what it was trained on
     assert NDCG.mean(result.ranker.score(lists().features), lists()) > expected
 
