@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ranking.cli.console import Cache, Json, Regroup, load, open_model, show, show_json
 from ranking.cli.conventions import conventions_for
 
+if TYPE_CHECKING:
+    from ranking.training.combining import Combined
+
 Valid = Annotated[
-    list[str], typer.Option("--valid", help="Held-out LETOR file the weights are fitted on; may be repeated.")
+    list[str],
+    typer.Option(
+        "--valid", help="Held-out LETOR file that spreads and weights are taken from; may be repeated."
+    ),
 ]
 
 
@@ -30,7 +36,11 @@ def ensemble(
     cache: Cache = None,
     json: Json = False,
 ) -> None:
-    """Weigh several models by held-out lists and write them as one model folder."""
+    """Add up several models, each over its spread, and write them as one model folder.
+
+    They weigh the same, unless weights fitted on the lists are significantly better on queries they have not
+    seen. Forests of one backend become one forest.
+    """
     from ranking.metrics import Metric
     from ranking.models.folder import check_destination
     from ranking.training.combining import combine
@@ -47,6 +57,16 @@ def ensemble(
     lines = [
         f"{name:<40} weight {weight:7.3f}  {metric} {value:.4f}" for name, weight, value in result.members
     ]
-    show(
-        "\n".join([*lines, f"{'ensemble':<40}                 {metric} {result.value:.4f}", f"model  {out}"])
+    lines.append(f"{'all together':<40}                 {metric} {result.value:.4f}")
+    show("\n".join([*lines, _weights_told(result), f"model  {out} ({result.ranker.kind})"]))
+
+
+def _weights_told(result: Combined) -> str:
+    weighing = result.weighing
+    if weighing.difference is None or weighing.p is None:
+        return "weights are equal: too few queries to tell whether fitted ones are better"
+    how = "fitted" if weighing.fitted else "equal"
+    return (
+        f"weights are {how}: fitted ones {weighing.difference:+.4f} (p {weighing.p:.3f}) on queries they had "
+        "not seen"
     )

@@ -1,10 +1,10 @@
-"""Several rankers as one: a weighted sum of their standardised scores, the weights fitted on held-out lists.
+"""Several rankers as one: a weighted sum of their standardised scores.
 
     score = sum_m weight_m (score_m − mean_m) / scale_m
 
-Weights are those of the least softmax cross-entropy of the lists, none negative: a convex problem, solved the
-same way every time. The file is a zip archive, nothing compressed: `ensemble.json` and each member's own
-file.
+Weights are equal, or those of the least softmax cross-entropy of some lists, none negative: a convex problem,
+solved the same way every time. The file is a zip archive, nothing compressed: `ensemble.json` and each
+member's own file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.optimize import minimize
 
-from ranking.data.arrays import Float32, Float64
+from ranking.data.arrays import Float32, Float64, Int64
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import ArtifactError, RankwrightError, UsageError
 from ranking.models.kinds import open_model
@@ -174,24 +174,60 @@ class EnsembleRanker:
         return cls(tuple(parts))
 
 
+@dataclass(frozen=True)
+class Standardised:
+    """Rankers that may be an ensemble, and their scores of some lists in units that can be added.
+
+    scores   float64 [members, documents], each over its spread: the standard deviation of its scores around
+             the mean of their list, over all documents, by which members of any scale count alike
+    """
+
+    members: Sequence[Member]
+    data: RankingDataset
+    means: Float64
+    spreads: Float64
+    scores: Float64
+
+    @classmethod
+    def of(cls, members: Sequence[Member], data: RankingDataset) -> Standardised:
+        """Raises UsageError where members do not take the same features."""
+        _check_members(members)
+        first = members[0]
+        fitting = data.with_width(len(first.feature_names), first.missing, first.feature_names)
+        scores = np.stack([_scores(member, fitting) for member in members])
+        starts, sizes = fitting.offsets[:-1], fitting.sizes
+        apart = scores - np.repeat(np.add.reduceat(scores, starts, axis=1) / sizes, sizes, axis=1)
+        spreads = np.sqrt(np.mean(apart**2, axis=1))
+        spreads = np.where(spreads > 0, spreads, 1.0)
+        means = scores.mean(axis=1)
+        return cls(members, fitting, means, spreads, (scores - means[:, None]) / spreads[:, None])
+
+    def ensemble(self, weights: Sequence[float] | Float64) -> EnsembleRanker:
+        """All of them with these weights."""
+        told = zip(self.members, weights, self.means, self.spreads, strict=True)
+        return EnsembleRanker(tuple(Part(one, *map(float, numbers)) for one, *numbers in told))
+
+    def equal_weights(self) -> Float64:
+        return np.ones(len(self.members))
+
+    def fitted_weights(self, queries: Int64 | None = None) -> Float64:
+        """Those of the least cross-entropy of these queries' lists, or of all; none negative.
+
+        Raises UsageError where nothing can be learned from them.
+        """
+        if queries is None:
+            return _weights(self.scores, self.data)
+        rows = np.concatenate([np.arange(*self.data.offsets[q : q + 2]) for q in queries])
+        return _weights(self.scores[:, rows], self.data.queries(queries))
+
+
 def fit_ensemble(members: Sequence[Member], data: RankingDataset) -> EnsembleRanker:
     """The ensemble of these rankers with the weights that fit `data` best.
 
     Raises UsageError where members do not take the same features, or nothing can be learned from the data.
     """
-    _check_members(members)
-    fitting = data.with_width(len(members[0].feature_names), members[0].missing, members[0].feature_names)
-    scores = np.stack([_scores(member, fitting) for member in members])
-    means, scales = scores.mean(axis=1), scores.std(axis=1)
-    scales = np.where(scales > 0, scales, 1.0)
-    unit = (scores - means[:, None]) / scales[:, None]
-    weights = _weights(unit, fitting)
-    return EnsembleRanker(
-        tuple(
-            Part(member, float(weight), float(mean), float(scale))
-            for member, weight, mean, scale in zip(members, weights, means, scales, strict=True)
-        )
-    )
+    standardised = Standardised.of(members, data)
+    return standardised.ensemble(standardised.fitted_weights())
 
 
 def _check_members(members: Sequence[Member]) -> None:

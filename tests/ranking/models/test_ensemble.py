@@ -5,22 +5,29 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ranking.data.dataset import RankingDataset
 from ranking.errors import ArtifactError, UsageError
 from ranking.metrics import Metric
-from ranking.models.ensemble import FILE, EnsembleRanker, Part, fit_ensemble
+from ranking.models.ensemble import FILE, EnsembleRanker, Part, Standardised, fit_ensemble
 from ranking.models.kinds import open_model
 from ranking.models.loading import load_ranker
 from ranking.models.ranker import score_dataset
 from ranking.models.verifying import verify
-from ranking.training.combining import combine
+from ranking.training.combining import combine, weigh
+from ranking.training.run import train
+from ranking.training.shrinking import shrink
+from ranking.trees.backends import BACKENDS
+from ranking.trees.ranker import TreeRanker
 from tests.lists import random_lists
 from tests.ranking.models import small
 from tests.ranking.neural import networks
+from tests.ranking.training.runs import lists, quick
 
 NAMES = small.NAMES
 
@@ -186,3 +193,90 @@ def test_nothing_compressed_is_read() -> None:
     with pytest.raises(ArtifactError, match="compressed"):
         opened(buffer.getvalue())
     assert FILE == "model.ensemble"
+
+
+# --- Weights, and one forest --------------------------------------------------------------------------
+
+
+class Column:
+    """A ranker that scores by one feature, times a factor."""
+
+    kind, missing, per_list = "fake", "zero", False
+
+    def __init__(self, data: RankingDataset, column: int, factor: float = 1.0) -> None:
+        self.feature_names = tuple(data.name_of(i) for i in range(data.feature_count))
+        self.column, self.factor = column, factor
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        return features[:, self.column] * np.float32(self.factor)
+
+
+def columns(data: RankingDataset, *of: int) -> Standardised:
+    return Standardised.of([Column(data, one, 10.0**one) for one in of], data)  # type: ignore[misc]
+
+
+def test_spreads_are_those_around_the_mean_of_each_list() -> None:
+    data = random_lists(queries=4, features=2, seed=1)
+    apart = []
+    for q in range(4):
+        scores = 10.0 * data.queries([q]).features[:, 1].astype(float)
+        apart += (scores - scores.mean()).tolist()
+    found = columns(data, 0, 1)
+    assert found.spreads[1] == pytest.approx(np.sqrt(np.mean(np.square(apart))))
+    equal = found.ensemble(found.equal_weights())
+    assert [part.weight for part in equal.parts] == [1.0, 1.0]
+
+
+def test_weights_are_equal_where_fitted_ones_are_not_better_on_queries_they_have_not_seen() -> None:
+    """Members that say the same, one in other units: no weights rank better than others."""
+    data = random_lists(queries=60, features=6, seed=2)
+    same = Standardised.of([Column(data, 0), Column(data, 0, 100.0)], data)  # type: ignore[list-item]
+    weighing = weigh(same, Metric.parse("ndcg@10"))
+    assert not weighing.fitted
+    assert weighing.weights.tolist() == [1.0, 1.0]
+    assert weighing.difference == pytest.approx(0, abs=1e-3)
+    assert weighing.p is not None
+    assert weighing.p > 0.05
+
+
+def test_weights_are_fitted_where_a_member_is_noise() -> None:
+    data = random_lists(queries=200, longest=12, features=4, seed=0)
+    weighing = weigh(columns(data, 0, 3), Metric.parse("ndcg@10"))
+    assert weighing.fitted
+    assert weighing.weights[0] > 5 * weighing.weights[1]
+    assert weighing.difference is not None
+    assert weighing.difference > 0.02
+
+
+def test_too_few_queries_to_tell_leave_the_weights_equal() -> None:
+    weighing = weigh(columns(random_lists(queries=5, seed=1), 0, 1), Metric.parse("ndcg@10"))
+    assert (weighing.fitted, weighing.difference, weighing.p) == (False, None, None)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_forests_of_one_backend_become_one_forest(backend: str, tmp_path: Path) -> None:
+    members = {}
+    for seed in (1, 2):
+        config = quick(backend, seed=seed, rounds=5, valid_fraction=0)
+        members[str(seed)] = train(config, lists(seed=seed), None, tmp_path / str(seed)).ranker
+    data = lists(seed=3)
+    result = combine(members, data, Metric.parse("ndcg@10"), tmp_path / "both")
+    assert isinstance(result.ranker, TreeRanker)
+    assert result.as_json()["kind"] == backend
+    assert all(check.ok for check in verify(tmp_path / "both"))
+    standardised = Standardised.of(list(members.values()), data)  # type: ignore[arg-type]
+    expected = standardised.ensemble(result.weighing.weights).score(data.features)
+    found = load_ranker(tmp_path / "both").score(data.features)
+    assert np.ptp(found - expected) < 1e-4 * np.ptp(expected)  # but for a constant
+    told = json.loads((tmp_path / "both" / "manifest.json").read_text())
+    assert [member["trees"] for member in told["members"]] == [5, 5]
+    small_one = shrink(tmp_path / "both", data, Metric.parse("ndcg@10"), tmp_path / "small", trees=4)
+    assert [kept for _, kept in small_one.members] == [2, 2]
+
+
+def test_forests_of_two_backends_stay_an_ensemble(tmp_path: Path) -> None:
+    members = {backend: small.ranker_of(backend) for backend in BACKENDS}
+    data = replace(random_lists(queries=30, features=4, seed=3), feature_names=NAMES)
+    result = combine(members, data, Metric.parse("ndcg@10"), tmp_path / "m")
+    assert result.ranker.kind == "ensemble"
+    assert "trees" not in json.loads((tmp_path / "m" / "manifest.json").read_text())["members"][0]
