@@ -1,6 +1,6 @@
 """The `rankwright` command: thin commands over the rooms.
 
-train, tune, ensemble               models from lists
+train, tune, ensemble, distil       models from lists, and from other models
 shrink                              a model of fewer trees
 evaluate, predict                   what they are worth, and their scores
 conventions                         how a model is measured
@@ -27,6 +27,7 @@ import typer
 
 from ranking.cli import (
     data,
+    distil,
     ensemble,
     evaluate,
     features,
@@ -56,7 +57,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (train, ensemble, tune, shrink, evaluate, predict, folder, registry, serve):
+for one in (train, ensemble, distil, tune, shrink, evaluate, predict, folder, registry, serve):
     one.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")

@@ -88,6 +88,28 @@ def train(
     taught = (teacher or targets) is not None and run.objective is None and run.config is None
     settings = run.settings(**({"objective": "margin_mse"} if taught else {}))
     _check_targets(settings, targets, teacher, regroup)
+    run_training(
+        settings, data, out, valid=valid, resume=resume, against=against, teacher=teacher, targets=targets,
+        regroup=regroup, cache=cache, quiet=quiet, json=json,
+    )  # fmt: skip
+
+
+def run_training(
+    settings: TrainConfig,
+    data: list[str],
+    out: Path,
+    *,
+    valid: list[str] | None,
+    resume: bool,
+    against: Path | None,
+    teacher: Path | None,
+    targets: Path | None,
+    regroup: bool,
+    cache: Path | None,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Train as the settings say, and tell how it goes and what came of it."""
     _warm_up(settings)  # names and parameters are checked before any data is read
     from ranking.models.folder import check_destination
     from ranking.training.run import train as train_ranker

@@ -58,6 +58,7 @@ COMMANDS = [
     "evaluate",
     "predict",
     "shrink",
+    "distil",
     "cv",
     "data check",
     "data convert",

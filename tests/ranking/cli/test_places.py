@@ -23,6 +23,7 @@ UNWRITABLE = {
         ["tune", "DATA", "--out"],
         ["tune", "DATA", "--out", "OUT", "--study"],
         ["ensemble", "MODEL", "MODEL", "--valid", "DATA", "--out"],
+        ["distil", "MODEL", "DATA", "--out"],
         ["publish", "MODEL", "--name", "m", "--registry"],
         ["evaluate", "MODEL", "DATA", "--per-query"],
         ["predict", "MODEL", "DATA", "--output"],
