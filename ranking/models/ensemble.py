@@ -27,7 +27,7 @@ from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import ArtifactError, RankwrightError, UsageError
 from ranking.models.kinds import open_model
 from ranking.models.kinds import warm_up as warm_up_member
-from ranking.models.ranker import explainer
+from ranking.models.ranker import explainer, spread_within_lists
 from ranking.objectives import Softmax
 from ranking.trees.backends import BACKENDS
 
@@ -178,8 +178,8 @@ class EnsembleRanker:
 class Standardised:
     """Rankers that may be an ensemble, and their scores of some lists in units that can be added.
 
-    scores   float64 [members, documents], each over its spread: the standard deviation of its scores around
-             the mean of their list, over all documents, by which members of any scale count alike
+    scores   float64 [members, documents], each over its spread within lists, by which members of any scale
+             count alike
     """
 
     members: Sequence[Member]
@@ -195,10 +195,7 @@ class Standardised:
         first = members[0]
         fitting = data.with_width(len(first.feature_names), first.missing, first.feature_names)
         scores = np.stack([_scores(member, fitting) for member in members])
-        starts, sizes = fitting.offsets[:-1], fitting.sizes
-        apart = scores - np.repeat(np.add.reduceat(scores, starts, axis=1) / sizes, sizes, axis=1)
-        spreads = np.sqrt(np.mean(apart**2, axis=1))
-        spreads = np.where(spreads > 0, spreads, 1.0)
+        spreads = np.array([spread_within_lists(one, fitting.sizes) or 1.0 for one in scores])
         means = scores.mean(axis=1)
         return cls(members, fitting, means, spreads, (scores - means[:, None]) / spreads[:, None])
 

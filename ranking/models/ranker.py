@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ranking.data.arrays import Float32, Float64
+from ranking.data.arrays import Float32, Float64, Int64
 from ranking.data.dataset import Missing, RankingDataset
 
 
@@ -64,3 +64,14 @@ def score_dataset(ranker: Ranker, dataset: RankingDataset) -> Float32:
     ends = fitting.offsets.tolist()
     lists = [ranker.score(fitting.features[a:b]) for a, b in itertools.pairwise(ends)]
     return np.concatenate(lists) if lists else np.zeros(0, np.float32)
+
+
+def spread_within_lists(scores: Float32 | Float64, sizes: Int64) -> float:
+    """The standard deviation of scores around the mean of their list, over all documents.
+
+    `sizes` int64 [lists]: how many of the scores, one list after the other, are each list's.
+    """
+    exact = np.asarray(scores, np.float64)
+    starts = np.cumsum(sizes) - sizes
+    apart = exact - np.repeat(np.add.reduceat(exact, starts) / sizes, sizes)
+    return float(np.sqrt(np.mean(apart**2)))

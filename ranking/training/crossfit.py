@@ -25,6 +25,7 @@ from ranking.data.arrays import Float32, Int64
 from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError
 from ranking.metrics import Metric
+from ranking.models.ranker import spread_within_lists
 from ranking.training.checkpoint import Checkpoint, Keeper, folder_of_member, read_checkpoint
 from ranking.training.config import TrainConfig
 from ranking.training.dealing import dealt_queries
@@ -56,12 +57,8 @@ class Member:
         return self.ranker.evaluator.forest.tree_count
 
     def spread(self, pool: RankingDataset) -> float:
-        """The standard deviation of its scores around the mean of each list; 1 where all are equal."""
-        sizes = pool.sizes[self.queries]
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        scores = self.scores.astype(np.float64)
-        apart = scores - np.repeat(np.add.reduceat(scores, starts) / sizes, sizes)
-        return float(np.sqrt(np.mean(apart**2))) or 1.0
+        """Of its scores within the lists of its fold; 1 where all are equal."""
+        return spread_within_lists(self.scores, pool.sizes[self.queries]) or 1.0
 
     def cut(self, trees: int, pool: RankingDataset) -> Member:
         """The same of only its first trees."""
@@ -229,7 +226,8 @@ class _Follow:
 
     def __init__(self, progress: Progress | None, members: int, rounds: int) -> None:
         self._progress, self._most = progress, rounds
-        self._done, self._first = [0] * members, [0] * members
+        self._done = [0] * members
+        self._first: dict[int, int] = {}
         self._values: dict[int, float] = {}
         self._ended: set[int] = set()
         self._started, self._lock = time.monotonic(), threading.Lock()
@@ -241,7 +239,7 @@ class _Follow:
 
         def note(rounds: int, most: int, value: float | None, left: float | None) -> None:
             with self._lock:
-                self._first[number] = self._first[number] or rounds - 1
+                self._first.setdefault(number, rounds - 1)
                 self._done[number] = rounds
                 if value is not None:
                     self._values[number] = value
@@ -259,7 +257,7 @@ class _Follow:
     def _report(self) -> None:
         assert self._progress is not None
         left = sum(self._most - done for n, done in enumerate(self._done) if n not in self._ended)
-        trained = sum(self._done) - sum(self._first)
+        trained = sum(self._done) - sum(self._first.values())
         spent = (time.monotonic() - self._started) / max(trained, 1)
         value = float(np.mean(list(self._values.values()))) if self._values else None
         ended = f"{len(self._ended)} of {len(self._done)} members done"

@@ -78,7 +78,7 @@ class TrainResult:
             "objective": self.config.objective,
             "rounds": self.rounds,
             "seconds": round(self.seconds, 3),
-            "metrics": {**({} if self.evaluation else {"valid": {}}), **self.measured()},
+            "metrics": self.measured() or {"valid": {}},
             "interrupted": self.interrupted,
             "notes": list(self.notes),
             **({"warnings": list(self.warnings)} if self.warnings else {}),
