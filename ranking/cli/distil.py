@@ -9,7 +9,7 @@ import typer
 
 from ranking.cli.console import Cache, DataFiles, Json, Regroup
 from ranking.cli.options import RunOptions, takes_run_options
-from ranking.cli.train import Quiet, run_training
+from ranking.cli.train import Quiet, Resume, Valid, run_training
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +22,8 @@ def distil(
     data: DataFiles,
     out: Annotated[Path, typer.Option("--out", help="Folder the model is written to.")],
     run: RunOptions,
-    valid: Annotated[
-        list[str] | None,
-        typer.Option("--valid", help="Held-out LETOR file; without one a fifth of the queries is held out."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
-    ] = False,
+    valid: Valid = None,
+    resume: Resume = False,
     regroup: Regroup = False,
     cache: Cache = None,
     quiet: Quiet = False,

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from ranking.data.dataset import RankingDataset
     from ranking.training.config import TrainConfig
 
+Valid = Annotated[
+    list[str] | None,
+    typer.Option("--valid", help="Held-out LETOR file; without one a fifth of the queries is held out."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -58,13 +65,8 @@ def train(
     data: DataFiles,
     out: Annotated[Path, typer.Option("--out", help="Folder the model is written to.")],
     run: RunOptions,
-    valid: Annotated[
-        list[str] | None,
-        typer.Option("--valid", help="Held-out LETOR file; without one a fifth of the queries is held out."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run that was killed; gives the same bytes.")
-    ] = False,
+    valid: Valid = None,
+    resume: Resume = False,
     against: Annotated[
         Path | None, typer.Option("--against", help="Another model to show in the report.")
     ] = None,
