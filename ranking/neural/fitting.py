@@ -227,8 +227,9 @@ def _groups(network: Network, settings: NeuralSettings) -> list[dict[str, Any]]:
 
 def _lists(data: RankingDataset, inputs: Inputs, loss: Any, device: torch.device) -> Lists:
     scaled = np.empty((data.document_count, inputs.width), np.float32)
-    for start in range(0, data.document_count, _CHUNK):
-        scaled[start : start + _CHUNK] = inputs(data.features[start : start + _CHUNK])
+    step = min(_CHUNK, inputs.rows_together)
+    for start in range(0, data.document_count, step):
+        scaled[start : start + step] = inputs(data.features[start : start + step])
     weights = data.query_weights
     more: dict[str, Tensor] = {}
     labels = data.lessons if loss.labels == "real" else data.labels

@@ -2,12 +2,16 @@
 
 A feature with missing values in training gets an indicator column beside it, and a missing value counts as
 its median. The same numpy code prepares training rows and rows to score.
+
+The piecewise-linear encoding of a feature is a column for each of its bins: how far its value has come
+through the bin, 0 below and 1 above. A layer on it is any piecewise linear function of the feature (Gorishniy
+et al. 2022, "On embeddings for numerical features in tabular deep learning").
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,74 @@ _CLIP = 6.0
 _HEAVY = 8.0
 """A feature has a heavy tail where its largest deviation is over so many standard deviations."""
 _SAMPLE = 200_000
+_BINS = 16
+_BIN_CLIP = 4.0
+_BIN_SCALE, _LEAST_SPREAD = 0.5, 1e-3
+"""Bins are made half as wide as a standard score: a feature has many of them; a bin that hardly any row
+reaches is not blown up."""
+_TOGETHER = 1 << 21
+"""Numbers of a block of rows, by which memory is bounded where a feature becomes many columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """The bins of all features, one after the other: `(clip((x − low) / (high − low), 0, 1) − mean) · scale`.
+
+    feature     int64 [bins], whose each is
+    low, high, mean, scale   float64 [bins]
+    """
+
+    feature: Int64
+    low: Float64
+    high: Float64
+    mean: Float64
+    scale: Float64
+
+    @classmethod
+    def none(cls) -> Bins:
+        empty = np.zeros(0)
+        return cls(np.zeros(0, np.int64), empty, empty, empty, empty)
+
+    @classmethod
+    def fitted(cls, rows: Float64) -> Bins:
+        """Up to 16 bins a feature between quantiles of its distinct values; a constant one has none.
+
+        Of distinct values, since a feature that is mostly 0 would have most of its bins there.
+        """
+        parts = []
+        for number, column in enumerate(rows.T):
+            wanted = np.linspace(0, 1, _BINS + 1)
+            edges = np.unique(np.quantile(np.unique(column), wanted, method="nearest"))
+            low, high = edges[:-1], edges[1:]
+            come = _through(column[:, None], low, high)
+            spread = come.std(axis=0) + _LEAST_SPREAD
+            own = np.full(len(low), number, np.int64)
+            parts.append(cls(own, low, high, come.mean(axis=0), _BIN_SCALE / spread))
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+    def __call__(self, rows: Float64) -> Float64:
+        come = _through(rows[:, self.feature], self.low, self.high)
+        return np.clip((come - self.mean) * self.scale, -_BIN_CLIP, _BIN_CLIP)
+
+    def arrays(self) -> dict[str, Any]:
+        """What is stored, by name; nothing where there are none."""
+        if not len(self.feature):
+            return {}
+        return {f"inputs.bins.{one.name}": getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Any], features: int) -> Bins:
+        """The bins stored in these arrays. Raises ValueError where they do not fit."""
+        if "inputs.bins.feature" not in arrays:
+            return cls.none()
+        found = cls(**{one.name: arrays[f"inputs.bins.{one.name}"] for one in fields(cls)})
+        numbers = found.feature
+        alike = all(getattr(found, one.name).shape == numbers.shape for one in fields(cls))
+        if numbers.ndim != 1 or not alike or not (numbers.min() >= 0 and numbers.max() < features):
+            raise ValueError("the arrays of the bins do not fit the features")
+        if not (found.high > found.low).all():
+            raise ValueError("a bin without width")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +100,7 @@ class Inputs:
     """The fitted transformation: float32 [documents, features] to float64 [documents, width].
 
     fill        float64 [features], the median of each
+    bins        the piecewise-linear encoding beside the knots, or none
     indicators  int64, the features that have an indicator column, after all others
     knots       float64 [features, knots], rising values of each feature, and `levels` of the same shape, the
                 normal score of each; values between are interpolated, those beyond held
@@ -42,19 +115,28 @@ class Inputs:
     logs: Any
     mean: Float64
     scale: Float64
+    bins: Bins = field(default_factory=lambda: Bins.none())
 
     @property
     def width(self) -> int:
-        return len(self.fill) + len(self.indicators)
+        return len(self.fill) + len(self.bins.feature) + len(self.indicators)
+
+    @property
+    def rows_together(self) -> int:
+        """How many rows are taken at once where there are many."""
+        return max(1, _TOGETHER // max(self.width, 1))
 
     def __call__(self, features: Float32) -> Float64:
         rows = np.asarray(features, np.float64)
         absent = np.isnan(rows)
         rows = np.where(absent, self.fill, rows)
         scaled = _interpolated(rows, self.knots, self.levels) if self.knots.size else self._standard(rows)
-        if not len(self.indicators):
-            return scaled
-        return np.concatenate([scaled, absent[:, self.indicators].astype(np.float64)], axis=1)
+        parts = [scaled]
+        if len(self.bins.feature):
+            parts.append(self.bins(rows))
+        if len(self.indicators):
+            parts.append(absent[:, self.indicators].astype(np.float64))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _standard(self, rows: Float64) -> Float64:
         tamed = np.where(self.logs, np.sign(rows) * np.log1p(np.abs(rows)), rows)
@@ -65,7 +147,7 @@ class Inputs:
         return {
             "inputs.fill": self.fill, "inputs.indicators": self.indicators, "inputs.knots": self.knots,
             "inputs.levels": self.levels, "inputs.logs": np.asarray(self.logs, np.uint8),
-            "inputs.mean": self.mean, "inputs.scale": self.scale,
+            "inputs.mean": self.mean, "inputs.scale": self.scale, **self.bins.arrays(),
         }  # fmt: skip
 
     @classmethod
@@ -86,7 +168,13 @@ class Inputs:
         marked = parts["indicators"]
         if marked.ndim != 1 or (len(marked) and not (marked.min() >= 0 and marked.max() < features)):
             raise ValueError("an indicator of no feature")
-        return cls(logs=logs, **parts)
+        return cls(logs=logs, **parts, bins=Bins.of_arrays(arrays, features))
+
+
+def _through(values: Float64, low: Float64, high: Float64) -> Float64:
+    """How far each value has come from `low` to `high`: 0 before, 1 behind."""
+    come: Float64 = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return come
 
 
 def fit_inputs(features: Float32, scaling: str, seed: int) -> Inputs:
@@ -102,9 +190,10 @@ def fit_inputs(features: Float32, scaling: str, seed: int) -> Inputs:
     fill = np.nanmedian(rows, axis=0)
     rows = np.where(np.isnan(rows), fill, rows)
     none = np.zeros(0)
-    if scaling == "quantile":
+    if scaling in ("quantile", "encoded"):
         knots, levels = _knots_of(rows)
-        return Inputs(fill, marked, knots, levels, np.zeros(0, bool), none, none)
+        bins = Bins.fitted(rows) if scaling == "encoded" else Bins.none()
+        return Inputs(fill, marked, knots, levels, np.zeros(0, bool), none, none, bins)
     logs = _heavy(rows)
     tamed = np.where(logs, np.sign(rows) * np.log1p(np.abs(rows)), rows)
     deviation = tamed.std(axis=0)

@@ -135,7 +135,7 @@ class NeuralRanker:
                 f"{len(rows)} documents in a list, at most {_MOST_IN_A_LIST} for a network with attention"
             )
         out = np.empty(len(rows), np.float32)
-        step = _MOST_IN_A_LIST if self.per_list else _BLOCK
+        step = _MOST_IN_A_LIST if self.per_list else min(_BLOCK, self.inputs.rows_together)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), step):
                 scaled = self.inputs(rows[start : start + step])

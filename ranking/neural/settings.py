@@ -18,7 +18,7 @@ ARCHITECTURES: dict[str, dict[str, int]] = {
 """Layers by name: `mlp` scores each document alone; `attention` lets the documents of a list see each other;
 `dcn` multiplies features by explicit crosses before the layers (DCN-v2)."""
 
-SCALINGS = ("quantile", "standard")
+SCALINGS = ("quantile", "standard", "encoded")
 _MAX_WIDTH, _MAX_LAYERS = 1 << 14, 64
 
 
@@ -35,7 +35,8 @@ class NeuralSettings:
     noise         standard deviation of Gaussian noise on the scaled features in training
     scaling       "quantile": each feature to the normal score of its rank in the training data;
                   "standard": signed log(1 + |x|) where a feature has a heavy tail, then mean 0 and
-                  deviation 1
+                  deviation 1; "encoded": "quantile" and beside it the piecewise-linear encoding of each
+                  feature, for networks that learn from a teacher: without one they learn it by heart
     rate          AdamW's, at its highest
     weight_decay  AdamW's, on weights alone
     warm_up       epochs over which the rate rises; then it falls as a cosine to 0 at the last epoch
