@@ -22,7 +22,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "objectives": {"errors", "compiled", "data", "metrics"},
         "losses": {"errors", "compiled", "data", "metrics", "objectives"},
         "trees": {"errors", "compiled", "data", "metrics"},
-        "neural": {"errors", "data"},
+        "neural": {"errors", "compiled", "data", "losses"},
         "models": {"errors", "data", "objectives", "trees", "neural"},
         "training": {
             "errors", "compiled", "data", "metrics", "objectives", "losses", "trees", "neural", "models",

@@ -36,7 +36,7 @@ class RunOptions:
         str | None,
         typer.Option(
             help="A name of `rankwright objectives` (for neural: `rankwright losses`), FILE.py, or builtin, "
-            "the booster's own.  [blend, neural: lambdarank]",
+            "the booster's own.  [blend, neural: softmax]",
             show_default=False,
         ),
     ] = None
@@ -50,7 +50,7 @@ class RunOptions:
     ] = None
     sets: Sets = None
     rounds: Annotated[
-        int | None, typer.Option(help="Trees at most, or epochs.  [500, neural: 40]", show_default=False)
+        int | None, typer.Option(help="Trees at most, or epochs.  [500, neural: 15]", show_default=False)
     ] = None
     metric: Annotated[
         str | None, typer.Option(help="What early stopping watches.  [ndcg@10]", show_default=False)

@@ -25,6 +25,7 @@ from ranking.cli.console import (
     waiting,
 )
 from ranking.cli.options import RunOptions, takes_run_options
+from ranking.errors import DataError
 
 if TYPE_CHECKING:
     from ranking.data.dataset import RankingDataset
@@ -143,6 +144,10 @@ def run_training(
         show_json(result.as_json())
     else:
         show(_summary(result))
+    if result.failure is not None:
+        say(f"rankwright: the training could not go on: {result.failure}")
+        say("kept the best model before that, and the state after the last whole epoch for --resume")
+        raise typer.Exit(DataError.exit_code)
     if result.interrupted:
         say("interrupted: kept the best model so far; --resume continues the run")
         raise typer.Exit(130)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 _COLLAPSED = 1e-3
 """Deviation of scores within lists below which a network ranks nothing."""
+_MOST_COMPARED = 256
 
 
 @dataclass
@@ -23,19 +24,25 @@ class EpochAudit:
     spread: float = 0.0
     pairs: int = 0
     wrong: int = 0
+    distance: float | None = None
 
     def step(
-        self, value: float, norm: float, scores: Tensor, labels: Tensor, where: Tensor, loss: Any
+        self, value: float, norm: float, scores: Tensor, labels: Tensor, where: Tensor, apart: Tensor | None
     ) -> None:
-        """Take note of one step. A pair is active where its better document does not lead by 1 or more."""
+        """Take note of one step; `apart` is the distance to the teacher.
+
+        A pair is active where its better document does not lead by 1 or more.
+        """
         self.steps += 1
         self.loss += value
         self.gradient_norm += norm
         count = where.sum(-1).clamp(min=1)
         centred = torch.where(where, scores - (scores * where).sum(-1, keepdim=True) / count[:, None], 0.0)
         self.spread += float(torch.sqrt((centred**2).sum(-1) / count).mean())
-        # A few lists say enough; all pairs of all lists would cost as much as the loss.
-        scores, labels, where = scores[:4], labels[:4], where[:4]
+        if apart is not None:
+            self.distance = (self.distance or 0.0) + float(apart)
+        # A few documents of a few lists say enough; all pairs of all lists would cost as much as the loss.
+        scores, labels, where = (part[:4, :_MOST_COMPARED] for part in (scores, labels, where))
         better = (labels[:, :, None] > labels[:, None, :]) & where[:, :, None] & where[:, None, :]
         self.pairs += int(better.sum())
         self.wrong += int((better & (scores[:, :, None] - scores[:, None, :] < 1)).sum())
@@ -45,6 +52,7 @@ class EpochAudit:
         return {
             "loss": self.loss / steps, "gradient_norm": self.gradient_norm / steps,
             "score_spread": self.spread / steps, "active_pairs": self.wrong / max(self.pairs, 1),
+            **({} if self.distance is None else {"teacher_distance": self.distance / steps}),
         }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ from safetensors.numpy import load, save
 from ranking.data.arrays import Float32, Float64
 from ranking.data.dataset import Missing, RankingDataset
 from ranking.errors import ArtifactError, RankwrightError, UsageError
+from ranking.neural.first_layer import FirstLayer
 from ranking.neural.inputs import Inputs
-from ranking.neural.scoring import forward, shapes_of
+from ranking.neural.scoring import behind_first_layer, forward, shapes_of
 from ranking.neural.settings import NeuralSettings
 
 KIND = "neural"
 FILE = "model.safetensors"
 
 _BLOCK = 8192
-_MOST_IN_A_LIST = 4096
+MOST_IN_A_LIST = 4096
 """Documents that a network with self-attention takes together: its memory grows with their square."""
 _SHUFFLED_ROWS = 2000
 
@@ -86,7 +88,7 @@ class NeuralRanker:
             arrays = load(content)
             told = json.loads(arrays.pop("settings").tobytes())
             settings, rounds = NeuralSettings.of(told["settings"]), told["rounds"]
-            inputs = Inputs.of_arrays(arrays, len(feature_names))
+            inputs = Inputs.of_arrays(settings.inputs, arrays, len(feature_names))
             shapes = shapes_of(inputs.width, settings)
             found = {
                 n: a.shape for n, a in arrays.items() if not n.startswith("inputs.") and n != "importance"
@@ -127,20 +129,28 @@ class NeuralRanker:
 
         Raises UsageError where a network over lists is given more documents than it can take together.
         """
-        rows = np.asarray(features, np.float32)
-        if self.missing == "zero":
-            rows = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
-        if self.per_list and len(rows) > _MOST_IN_A_LIST:
+        rows = np.ascontiguousarray(features, np.float32)
+        if self.missing == "zero" and (absent := np.isnan(rows)).any():
+            rows = np.where(absent, np.float32(0), rows)
+        if self.per_list and len(rows) > MOST_IN_A_LIST:
             raise UsageError(
-                f"{len(rows)} documents in a list, at most {_MOST_IN_A_LIST} for a network with attention"
+                f"{len(rows)} documents in a list, at most {MOST_IN_A_LIST} for a network with attention"
             )
         out = np.empty(len(rows), np.float32)
-        step = _MOST_IN_A_LIST if self.per_list else min(_BLOCK, self.inputs.rows_together)
+        step = MOST_IN_A_LIST if self.per_list else min(_BLOCK, self.inputs.rows_together)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), step):
-                scaled = self.inputs(rows[start : start + step])
-                out[start : start + step] = forward(scaled, self.weights, self.settings)
+                out[start : start + step] = self._scores(rows[start : start + step])
         return out
+
+    def _scores(self, rows: Float32) -> Float64:
+        if self._first_layer is None:
+            return forward(self.inputs(rows), self.weights, self.settings)
+        return behind_first_layer(self._first_layer(rows), self.weights, self.settings)
+
+    @cached_property
+    def _first_layer(self) -> FirstLayer | None:
+        return None if self.settings.cross else FirstLayer.of(self.inputs, self.weights)
 
     def importance(self) -> Float32:
         """float32 [features]: how much the scores of training rows change when a feature is shuffled."""

@@ -48,20 +48,28 @@ def shapes_of(width: int, settings: NeuralSettings) -> dict[str, tuple[int, ...]
 def forward(rows: Float64, weights: Mapping[str, Any], settings: NeuralSettings) -> Float64:
     """Scores [documents] of the scaled rows [documents, width] of one list."""
     assert settings.cross is not None
-    assert settings.blocks is not None
     crossed = rows
     for number in range(settings.cross):
         crossed = rows * _linear(crossed, weights, f"cross.{number}") + crossed
     hidden = np.concatenate([rows, crossed], axis=1) if settings.cross else rows
-    for number in range(len(settings.hidden)):
-        hidden = np.maximum(_linear(hidden, weights, f"layers.{number}"), 0.0)
+    return behind_first_layer(_linear(hidden, weights, "layers.0"), weights, settings)
+
+
+def behind_first_layer(hidden: Float64, weights: Mapping[str, Any], settings: NeuralSettings) -> Float64:
+    """Scores [documents] of what the first layer makes of the rows of one list, [documents, its width]."""
+    assert settings.blocks is not None
+    np.maximum(hidden, 0.0, out=hidden)
+    for number in range(1, len(settings.hidden)):
+        hidden = _linear(hidden, weights, f"layers.{number}")
+        np.maximum(hidden, 0.0, out=hidden)
     for number in range(settings.blocks):
         hidden = _block(hidden, weights, f"blocks.{number}", settings.heads)
     return _linear(hidden, weights, "score")[:, 0]
 
 
 def _linear(rows: Float64, weights: Mapping[str, Any], name: str) -> Float64:
-    out: Float64 = rows @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    out: Float64 = rows @ weights[f"{name}.weight"].T
+    out += weights[f"{name}.bias"]
     return out
 
 

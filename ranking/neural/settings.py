@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ranking.errors import UsageError, unknown_name
+from ranking.neural.inputs import FORMS
 
 ARCHITECTURES: dict[str, dict[str, int]] = {
     "mlp": {"cross": 0, "blocks": 0},
@@ -18,7 +19,11 @@ ARCHITECTURES: dict[str, dict[str, int]] = {
 """Layers by name: `mlp` scores each document alone; `attention` lets the documents of a list see each other;
 `dcn` multiplies features by explicit crosses before the layers (DCN-v2)."""
 
-SCALINGS = ("quantile", "standard", "encoded")
+AUTO = "auto"
+TEACHERS = ("lightgbm", "xgboost")
+_INPUTS = (AUTO, *FORMS)
+_BATCH, _LEAST_BATCH, _LEAST_STEPS = 32, 4, 20
+"""Lists a step, and steps an epoch below which there are fewer lists in each: few steps are too little."""
 _MAX_WIDTH, _MAX_LAYERS = 1 << 14, 64
 
 
@@ -26,51 +31,60 @@ _MAX_WIDTH, _MAX_LAYERS = 1 << 14, 64
 class NeuralSettings:
     """The network and its training.
 
-    architecture  "dcn", "mlp" or "attention"
+    architecture  "mlp", "attention" or "dcn"
     hidden        widths of the layers
     cross         cross layers before them; None is the architecture's
     blocks        self-attention blocks over the list behind them; None is the architecture's
     heads         of each block; must divide the last width
     dropout       share of each layer's outputs dropped in training
     noise         standard deviation of Gaussian noise on the scaled features in training
-    scaling       "quantile": each feature to the normal score of its rank in the training data;
-                  "standard": signed log(1 + |x|) where a feature has a heavy tail, then mean 0 and
-                  deviation 1; "encoded": "quantile" and beside it the piecewise-linear encoding of each
-                  feature, for networks that learn from a teacher: without one they learn it by heart
+    inputs        "quantile": each feature to the normal score of its rank in the training data; "encoded":
+                  beside it the piecewise-linear encoding of each feature; "standard": mean 0 and deviation
+                  1; "log": the same of the signed log(1 + |x|); "auto": one network of "quantile" and one of
+                  "encoded", of which the better on the held-out lists is kept
+    teacher       "lightgbm" or "xgboost": a model of that backend, trained first on the same lists, whose
+                  scores of them the network learns beside the labels; None: labels alone; "auto": LightGBM
+                  where it is installed, else XGBoost, else None
+    teacher_share of the loss; the rest is the objective's
     rate          AdamW's, at its highest
     weight_decay  AdamW's, on weights alone
-    warm_up       epochs over which the rate rises; then it falls as a cosine to 0 at the last epoch
-    batch_queries lists a step, of like lengths
+    warm_up       share of all steps over which the rate rises; then it falls as a cosine to 0
+    batch_queries lists a step, of like lengths; None is 32, or fewer where that gave under 20 steps an epoch
     clip          largest norm of a step's gradient
     device        "auto" (a GPU where there is one), "cpu" or "cuda"
     precision     "auto" (bfloat16 on a GPU, float32 elsewhere), "float32" or "bfloat16"
     """
 
-    architecture: str = "dcn"
-    hidden: tuple[int, ...] = (256, 128, 64)
+    architecture: str = "mlp"
+    hidden: tuple[int, ...] = (128, 64)
     cross: int | None = None
     blocks: int | None = None
     heads: int = 4
     dropout: float = 0.1
     noise: float = 0.0
-    scaling: str = "quantile"
+    inputs: str = AUTO
+    teacher: str | None = AUTO
+    teacher_share: float = 0.5
     rate: float = 1e-3
     weight_decay: float = 1e-2
-    warm_up: float = 1.0
-    batch_queries: int = 32
-    clip: float = 1.0
+    warm_up: float = 0.05
+    batch_queries: int | None = None
+    clip: float = 2.0
     device: str = "auto"
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, choices in (
+        named: tuple[tuple[str, tuple[str | None, ...]], ...] = (
             ("architecture", tuple(ARCHITECTURES)),
-            ("scaling", SCALINGS),
+            ("inputs", _INPUTS),
+            ("teacher", (AUTO, None, *TEACHERS)),
             ("device", ("auto", "cpu", "cuda")),
             ("precision", ("auto", "float32", "bfloat16")),
-        ):
+        )
+        for name, choices in named:
             if getattr(self, name) not in choices:
-                raise unknown_name(f"neural.{name}", str(getattr(self, name)), choices)
+                known = ["none" if one is None else one for one in choices]
+                raise unknown_name(f"neural.{name}", str(getattr(self, name)), known)
         widths = self.hidden if isinstance(self.hidden, list | tuple) else (self.hidden,)
         object.__setattr__(self, "hidden", tuple(widths))
         for width in self.hidden:
@@ -82,7 +96,8 @@ class NeuralSettings:
                 object.__setattr__(self, name, ARCHITECTURES[self.architecture][name])
             _check_count(f"neural.{name}", getattr(self, name), 0, _MAX_LAYERS)
         _check_count("neural.heads", self.heads, 1, _MAX_LAYERS)
-        _check_count("neural.batch_queries", self.batch_queries, 1, 1 << 20)
+        if self.batch_queries is not None:
+            _check_count("neural.batch_queries", self.batch_queries, 1, 1 << 20)
         if self.blocks and self.hidden[-1] % self.heads:
             raise UsageError(
                 f"neural.heads={self.heads} must divide the last of neural.hidden, {self.hidden[-1]}"
@@ -92,7 +107,8 @@ class NeuralSettings:
             ("noise", 1e3),
             ("rate", 10.0),
             ("weight_decay", 10.0),
-            ("warm_up", 1e4),
+            ("warm_up", 1.0),
+            ("teacher_share", 1.0),
         ):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= high:
@@ -101,6 +117,12 @@ class NeuralSettings:
             raise UsageError("neural.rate must be above 0")
         if not _is_number(self.clip) or not self.clip > 0:
             raise UsageError(f"neural.clip must be above 0, got {self.clip!r}")
+
+    def lists_a_step(self, queries: int) -> int:
+        """Of so many training queries."""
+        if self.batch_queries is not None:
+            return self.batch_queries
+        return min(_BATCH, max(_LEAST_BATCH, queries // _LEAST_STEPS))
 
     @classmethod
     def of(cls, table: Mapping[str, object]) -> NeuralSettings:

@@ -5,6 +5,8 @@ written          a run as text: TOML, flags and --set, and back
 objectives       which objective a name stands for
 presets          what a run draws and how finely it bins, by name
 run              `train`
+single           one training with its checkpoints
+networks         a teacher's training, then those of networks
 trainers         who trains which backend
 watch            what happens after each round
 checkpoint       what a killed run continues from

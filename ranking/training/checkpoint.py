@@ -41,6 +41,11 @@ def folder_of_member(folder: Path, number: int) -> Path:
     return folder / f"member-{number}"
 
 
+def folder_of_part(folder: Path, name: str) -> Path:
+    """Where a part of a run, trained by itself, keeps its own, in the run's checkpoint folder."""
+    return folder / f"part-{name}"
+
+
 @dataclass(frozen=True)
 class Keeper:
     """Writes the checkpoints of one run."""
@@ -109,8 +114,8 @@ def drop_checkpoint(folder: Path) -> None:
     """Remove the checkpoint of a run that has ended; a folder with other files in it stays, with them."""
     if not folder.is_dir():
         return
-    for member in folder.glob("member-*"):
-        drop_checkpoint(member)
+    for part in (*folder.glob("member-*"), *folder.glob("part-*")):
+        drop_checkpoint(part)
     sweep(folder)
     for file in folder.iterdir():
         if file.name.startswith((_STATE, "model-")):

@@ -43,7 +43,7 @@ BUILTIN_PREFIX = "builtin"
 _UNSET = -(1 << 40)
 WORTHS = {"gain": "exponential", "discount": "log2"}
 """Settings of metrics that objectives have too, and what metrics take where none is named."""
-_USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("lambdarank", 40, 8)}
+_USUAL: dict[str, tuple[str, int, int]] = {NEURAL: ("softmax", 15, 8)}
 _MIXED = "lambdarank,xendcg,squared_hinge,hinge"
 """What the members of preset best are trained on in turns, LambdaRank without its score normalisation."""
 _USUAL_TREES = ("blend", 500, 100)
@@ -85,7 +85,7 @@ class TrainConfig:
                        (from 1) or names, as a list or a text with commas between
     best               the members of preset best (`ranking.training.presets.BestSettings`)
     neural             the network and its training (`ranking.neural.settings.NeuralSettings`)
-    rounds             trees, or a network's epochs, at most; by default 500, or 40
+    rounds             trees, or a network's epochs, at most; by default 500, or 15
     metric             what early stopping watches on held-out queries
     early_stopping     rounds without a better value before stopping; 0 never stops; by default 100, or 8
                        epochs

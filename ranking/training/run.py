@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,17 @@ from ranking.metrics.evaluation import (
 )
 from ranking.models.folder import check_destination, golden_rows, save_artifact
 from ranking.models.ranker import Ranker, score_dataset
-from ranking.training.checkpoint import Checkpoint, Keeper, drop_checkpoint, folder_for, read_checkpoint
+from ranking.training.checkpoint import drop_checkpoint, folder_for
 from ranking.training.config import TrainConfig
 from ranking.training.crossfit import cross_fit
 from ranking.training.dealing import pooled
+from ranking.training.networks import train_networks
 from ranking.training.page import render
 from ranking.training.report import training_report
-from ranking.training.trainers import Task, Trained, trainer_of
-from ranking.training.watch import Course, Progress, RunWatch, Stop, interruptible
-from ranking.training.written import BEST
+from ranking.training.single import train_single
+from ranking.training.trainers import Trained
+from ranking.training.watch import Course, Progress, Stop, interruptible
+from ranking.training.written import BEST, NEURAL
 from ranking.trees.boosting import categorical_columns
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "train"]
@@ -68,6 +70,8 @@ class TrainResult:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """why the held-out values may be worth less than they seem"""
+    failure: str | None = None
+    """why the training could not go on, where it could not"""
     out_of_fold: bool = False
     """is each of these queries measured by the members that have not seen it?"""
 
@@ -175,6 +179,11 @@ class _Run:
     warnings: tuple[str, ...]
     started: float
 
+    @property
+    def shown(self) -> RankingDataset:
+        """The lists that a model is measured on."""
+        return self.data if self.valid is None else self.valid
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Trained:
@@ -191,22 +200,45 @@ class _Trained:
     notes: tuple[str, ...]
     members: tuple[Mapping[str, Any], ...] = ()
     """facts of each, of a model made of several"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """what else the manifest says of it"""
+    beside: Mapping[str, Float32] = field(default_factory=dict)
+    """scores of the same lists by what it learned from"""
+    failure: str | None = None
 
 
 def _one_model(run: _Run) -> _Trained:
-    config = run.config.settled(run.taught)
-    keeper = Keeper(folder_for(run.out), run.identity)
-    checkpoint, notes = _checkpoint_to_resume(config, keeper) if run.resume else (None, [])
-    watch = RunWatch(config, config.watched, run.data, run.valid, run.progress, keeper, checkpoint, run.stop)
-    trainer, shown = trainer_of(config), run.data if run.valid is None else run.valid
-    ranker = trainer.fit(Task(config, run.taught, run.valid, watch, checkpoint))
+    one = train_single(
+        run.config, run.data, run.valid, lessons=run.taught, stop=run.stop, progress=run.progress,
+        folder=folder_for(run.out), identity=run.identity, resume=run.resume,
+    )  # fmt: skip
     return _Trained(
-        config=config,
-        ranker=ranker,
-        shown=shown,
-        scores=score_dataset(ranker, shown),
-        course=watch.course,
-        notes=(*notes, *trainer.alarms(ranker)),
+        config=one.config,
+        ranker=one.ranker,
+        shown=run.shown,
+        scores=score_dataset(one.ranker, run.shown),
+        course=one.watch.course,
+        notes=(*one.resumed, *one.alarms),
+    )
+
+
+def _networks(run: _Run) -> _Trained:
+    lessons = None if run.taught is run.data else run.taught
+    found = train_networks(
+        run.config, run.data, run.valid, lessons=lessons, stop=run.stop, progress=run.progress,
+        folder=folder_for(run.out), identity=run.identity, resume=run.resume,
+    )  # fmt: skip
+    kept, teacher = found.kept, found.teacher
+    return _Trained(
+        config=kept.config,
+        ranker=kept.ranker,
+        shown=run.shown,
+        scores=score_dataset(kept.ranker, run.shown),
+        course=found.course,
+        notes=found.notes,
+        facts=found.facts(),
+        beside={} if teacher is None else {"its teacher": score_dataset(teacher.ranker, run.shown)},
+        failure=found.failure,
     )
 
 
@@ -226,12 +258,18 @@ def _several_members(run: _Run) -> _Trained:
     )
 
 
+def _train(run: _Run) -> _Trained:
+    if run.config.backend == NEURAL:
+        return _networks(run)
+    return _several_members(run) if run.config.preset == BEST else _one_model(run)
+
+
 def _finished(run: _Run) -> TrainResult:
     """Train, measure and save; a Ctrl-C after the last tree does not lose what was trained."""
-    trained = _several_members(run) if run.config.preset == BEST else _one_model(run)
+    trained = _train(run)
     config, ranker = trained.config, trained.ranker
     baseline = best_feature(run.data, config.watched, config.seed)
-    systems = {THIS_MODEL: trained.scores, **_others(run, trained.shown, baseline)}
+    systems = {THIS_MODEL: trained.scores, **_others(run, trained.shown, baseline), **trained.beside}
     metrics = _metrics(config, [run.data, trained.shown])
     evaluations = {
         name: evaluate_scores(scores, trained.shown, metrics, config.seed) for name, scores in systems.items()
@@ -247,6 +285,7 @@ def _finished(run: _Run) -> TrainResult:
         interrupted=run.stop.asked,
         notes=(*run.notes, *trained.notes),
         warnings=run.warnings,
+        failure=trained.failure,
         out_of_fold=bool(trained.members),
     )
     report = training_report(
@@ -274,9 +313,9 @@ def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None)
     if config.preset == BEST:
         pool, _, _ = _split(config, data, valid)
         return cross_fit(config, pool, stop=Stop()).ranker
-    config = config.settled(data)
-    watch = RunWatch(config, config.watched, data, valid, None, None, None)
-    return trainer_of(config).fit(Task(config, data, valid, watch))
+    if config.backend == NEURAL:
+        return train_networks(config, data, valid).kept.ranker
+    return train_single(config, data, valid).ranker
 
 
 def taught_by(teacher: Ranker, data: RankingDataset, config: TrainConfig) -> RankingDataset:
@@ -345,17 +384,6 @@ def _identity(config: TrainConfig, data: RankingDataset, valid: RankingDataset |
     }
 
 
-def _checkpoint_to_resume(config: TrainConfig, keeper: Keeper) -> tuple[Checkpoint | None, list[str]]:
-    """The checkpoint to continue from, or None with the reason for starting over."""
-    checkpoint = read_checkpoint(keeper.folder, keeper.identity)
-    if checkpoint is None:
-        return None, ["no checkpoint to resume from: started at round 0"]
-    state = trainer_of(config).unrestorable(config)
-    if state is not None:
-        return None, [f"{config.backend} cannot restore the state of {state}: started at round 0"]
-    return checkpoint, [f"resumed after round {checkpoint.rounds}"]
-
-
 def _others(run: _Run, shown: RankingDataset, baseline: FeatureBaseline) -> dict[str, Float32]:
     """Scores of the shown lists by what the model is held against."""
     systems = {f"feature {shown.name_of(baseline.feature)} alone": baseline.score(shown.features)}
@@ -385,6 +413,7 @@ def _facts(run: _Run, trained: _Trained, result: TrainResult, baseline: FeatureB
         "interrupted": result.interrupted,
         "metrics": result.measured(),
         **({"members": list(trained.members)} if trained.members else {}),
+        **trained.facts,
         "baseline": {"feature": baseline.feature, "descending": baseline.descending},
         **({"audit": dict(audit)} if (audit := getattr(result.ranker, "audit", None)) is not None else {}),
         **{key: identity[key] for key in ("teacher", "targets") if key in identity},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ranking.data.arrays import Float32
 from ranking.data.dataset import RankingDataset
 from ranking.errors import DataError, UsageError
 from ranking.models.ranker import Ranker
@@ -38,6 +39,8 @@ class Task:
     valid: RankingDataset | None
     watch: RunWatch
     checkpoint: Checkpoint | None = None
+    teacher: Float32 | None = None
+    """scores that a network learns beside the labels, of deviation 1 within lists"""
 
     @property
     def start(self) -> bytes | None:
@@ -130,7 +133,7 @@ class Networks:
         job = NeuralJob(
             train=task.data, valid=task.valid, loss=loss, settings=config.network, epochs=config.rounds,
             seed=config.seed, threads=config.threads, missing=config.missing, watch=task.watch,
-            start=task.start,
+            teacher=task.teacher, start=task.start,
         )  # fmt: skip
         return fit_network(job)
 

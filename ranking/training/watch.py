@@ -55,6 +55,7 @@ class RunWatch:
                    without held-out lists
     rounds         rounds trained, the `first` of them before a checkpoint
     stop           asks for an end after the current round
+    failure        why the run could not go on, where it could not
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class RunWatch:
         self.train_history: list[float] = []
         self.rounds = self.first = 0
         self.stop = stop or Stop()
+        self.failure: str | None = None
         if checkpoint is not None:
             self.history, self.train_history = list(checkpoint.history), list(checkpoint.train_history)
             self.rounds = self.first = checkpoint.rounds
@@ -119,6 +121,13 @@ class RunWatch:
             self._keep(state, self._keeper)
             self._saved = time.monotonic()
         return self.interrupted or self.finished
+
+    def fail(self, reason: str, snapshot: bytes) -> None:
+        """The run cannot go on: it ends as if it were interrupted, its state after the last round kept."""
+        self.failure, self.stop.asked = reason, True
+        if self._keeper is not None:
+            state = Checkpoint(self.rounds, snapshot, tuple(self.history), tuple(self.train_history))
+            self._keep(state, self._keeper)
 
     def _keep(self, state: Checkpoint, keeper: Keeper) -> None:
         """Keep a checkpoint; a disk that is full does not end the run, which goes on without any."""

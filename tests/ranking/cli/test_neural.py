@@ -20,6 +20,7 @@ from tests.ranking.training.runs import contents
 SMALL = (
     "--backend", "neural", "--rounds", 3, "--threads", 1, "--set", "neural.hidden=8,8",
     "--set", "neural.heads=2", "--early-stopping", 0, "--set", "checkpoint_seconds=0",
+    "--set", "neural.teacher=none", "--set", "neural.inputs=quantile",
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def test_train_evaluate_and_predict(cli: Cli, tmp_path: Path, judged: Path, arch
     out = tmp_path / "model"
     run = ["train", judged, "--valid", judged, "--out", out, *SMALL]
     found = cli(*run, "--set", f"neural.architecture={architecture}", "--json").json
-    assert (found["backend"], found["objective"], found["rounds"] <= 3) == ("neural", "lambdarank", True)
+    assert (found["backend"], found["objective"], found["rounds"] <= 3) == ("neural", "softmax", True)
     value = found["metrics"]["valid"]["ndcg@10"]
     evaluated = cli("evaluate", out, judged, "--metric", "ndcg@10", "--json").json
     assert evaluated["metrics"]["ndcg@10"] == pytest.approx(value, abs=1e-6)
@@ -52,6 +53,34 @@ def test_train_evaluate_and_predict(cli: Cli, tmp_path: Path, judged: Path, arch
     assert contents(again)["model.safetensors"] == contents(out)["model.safetensors"]
 
 
+def test_the_usual_network_says_what_it_learned_from(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    """A teacher, two forms of inputs: told on stderr, and opened and served like any other."""
+    out = tmp_path / "model"
+    ran = cli("train", judged, "--out", out, "--backend", "neural", "--rounds", 2, "--threads", 1)
+    assert ran.code == 0, ran.err
+    assert "note: kept inputs" in ran.err
+    assert "note: 50% of what the network learns" in ran.err or "note: the network has no teacher" in ran.err
+    assert cli("verify", out).code == 0
+    told = cli("inspect", out, "--json").json
+    assert told["config"]["neural"]["inputs"] in ("quantile", "encoded")
+
+
+def test_a_training_that_breaks_ends_with_what_there_is(cli: Cli, tmp_path: Path, judged: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "calls = []\n"
+        "def loss(scores, labels, where):\n"
+        "    calls.append(0)\n"
+        "    return (scores * labels).sum(-1) * (float('nan') if len(calls) > 50 else 1)\n"
+    )
+    out = tmp_path / "model"
+    ran = cli("train", judged, "--out", out, *SMALL, "--rounds", 1000, "--objective", file)
+    assert ran.code == 4
+    assert "the training could not go on: epoch" in ran.err
+    assert "for --resume" in ran.err
+    assert cli("verify", out).code == 0
+
+
 def test_a_pair_loss_and_a_weight_train_together(cli: Cli, tmp_path: Path, judged: Path) -> None:
     out = tmp_path / "model"
     ran = cli("train", judged, "--out", out, *SMALL, "--objective", "hinge", "--set", "objective.metric=map")
@@ -73,7 +102,7 @@ def test_clicks_need_positions(cli: Cli, tmp_path: Path, judged: Path) -> None:
 def test_progress_and_result_speak_of_epochs(cli: Cli, tmp_path: Path, judged: Path) -> None:
     ran = cli("train", judged, "--out", tmp_path / "model", *SMALL)
     assert "round 3/3  ndcg@10 0." in ran.err
-    assert ran.out.startswith("neural lambdarank: ")
+    assert ran.out.startswith("neural softmax: ")
     assert "epochs in" in ran.out
     assert "% of pairs active" in ran.out
 

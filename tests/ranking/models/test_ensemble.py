@@ -51,7 +51,7 @@ def test_it_is_the_weighted_sum_of_standard_scores() -> None:
     x = small.rows()[:20]
     trees, network = small.ranker_of("lightgbm").score(x), networks.ranker_of("attention").score(x)
     expected = 0.7 * (trees - 1.5) / 2.0 + 0.2 * (network + 0.3) / 0.5
-    assert both().score(x) == pytest.approx(expected, rel=1e-6)
+    assert both().score(x) == pytest.approx(expected, rel=1e-6, abs=1e-7)
     assert both().per_list
     assert not both().explains
 

@@ -39,12 +39,12 @@ def trained_network(settings: NeuralSettings, width: int, seed: int = 0) -> Netw
     return network.eval()
 
 
-def ranker_of(architecture: str = "mlp", scaling: str = "quantile", missing: Any = "nan") -> NeuralRanker:
-    settings = NeuralSettings(architecture=architecture, scaling=scaling, hidden=(8, 8), heads=2)
+def ranker_of(architecture: str = "mlp", form: str = "quantile", missing: Any = "nan") -> NeuralRanker:
+    settings = NeuralSettings(architecture=architecture, inputs=form, hidden=(8, 8), heads=2)
     sample = lists()
     features = sample.features.copy()
     features[::7, 1] = np.nan
-    inputs = fit_inputs(features, scaling, 0)
+    inputs = fit_inputs(features, form, 0)
     return NeuralRanker.of(
         trained_network(settings, inputs.width).weights(), inputs, settings, rounds=3, names=NAMES,
         missing=missing, sample=sample, audit={},

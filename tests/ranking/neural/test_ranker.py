@@ -13,8 +13,8 @@ from ranking.models.folder import save_artifact
 from ranking.models.loading import load_ranker
 from ranking.models.ranker import explainer
 from ranking.models.verifying import verify
+from ranking.neural.inputs import FORMS
 from ranking.neural.ranker import FILE, NeuralRanker
-from ranking.neural.settings import SCALINGS
 from tests.ranking.models.small import damaged, rewrite
 from tests.ranking.neural.networks import NAMES, SMALL, ranker_of, rows
 
@@ -23,10 +23,10 @@ def opened(content: bytes) -> NeuralRanker:
     return NeuralRanker.from_bytes("neural", content, feature_names=NAMES, missing="nan")
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("architecture", SMALL)
-def test_its_bytes_hold_all_of_it(architecture: str, scaling: str) -> None:
-    ranker = ranker_of(architecture, scaling)
+def test_its_bytes_hold_all_of_it(architecture: str, form: str) -> None:
+    ranker = ranker_of(architecture, form)
     again = opened(ranker.to_bytes())
     np.testing.assert_array_equal(again.score(rows()), ranker.score(rows()))
     np.testing.assert_array_equal(again.importance(), ranker.importance())
@@ -106,7 +106,9 @@ def test_a_changed_weight_is_found_by_the_golden_rows(tmp_path: Path) -> None:
         ("score.bias", np.zeros(2, np.float32), "do not fit the network"),
         ("extra", np.zeros(2, np.float32), "do not fit the network"),
         ("score.bias", np.full(1, np.nan, np.float32), "not finite"),
-        ("inputs.fill", np.zeros(9), "do not fit the features"),
+        ("inputs.quantiles.feature", np.array([0, 1, 2, 9]), "do not fit the features"),
+        ("inputs.quantiles.knots", np.zeros((3, 33)), "do not fit each other"),
+        ("inputs.other", np.zeros(3), "are not those of quantile"),
         (
             "settings",
             np.frombuffer(b'{"settings": {"depth": 3}, "rounds": 1}', np.uint8),

@@ -12,8 +12,8 @@ from ranking.training.config import TrainConfig
 
 
 def test_architectures_are_layers_by_name() -> None:
-    assert (NeuralSettings().cross, NeuralSettings().blocks) == (2, 0)
-    assert NeuralSettings(architecture="mlp").cross == 0
+    assert (NeuralSettings().cross, NeuralSettings().blocks) == (0, 0)
+    assert NeuralSettings(architecture="dcn").cross == 2
     assert NeuralSettings(architecture="attention").blocks == 2
     assert NeuralSettings(architecture="dcn", cross=3).cross == 3
 
@@ -23,7 +23,9 @@ def test_architectures_are_layers_by_name() -> None:
     [
         ({"depth": 3}, "unknown key of neural: 'depth'"),
         ({"architecture": "rnn"}, "unknown neural.architecture 'rnn'"),
-        ({"scaling": "quantiles"}, "did you mean 'quantile'"),
+        ({"inputs": "quantiles"}, "did you mean 'quantile'"),
+        ({"teacher": "catboost"}, "unknown neural.teacher 'catboost'.*none"),
+        ({"teacher_share": 2}, "neural.teacher_share must be a number from 0 to 1"),
         ({"hidden": []}, "1 to 64 widths"),
         ({"hidden": [0]}, "neural.hidden must be a whole number from 1"),
         ({"hidden": "wide"}, "neural.hidden must be a whole number"),
@@ -40,13 +42,13 @@ def test_what_cannot_be_is_named(table: dict[str, Any], said: str) -> None:
 
 
 def test_a_config_takes_them_from_flags() -> None:
-    config = TrainConfig.load(None, {"backend": "neural"}, ["neural.hidden=32,16", "objective.truncation=5"])
+    config = TrainConfig.load(None, {"backend": "neural"}, ["neural.hidden=32,16", "neural.teacher=none"])
     assert config.network.hidden == (32, 16)
-    assert config.rounds == 40
+    assert config.rounds == 15
     assert config.early_stopping == 8
     told = config.resolved()
     assert told["neural"]["hidden"] == [32, 16]
-    assert told["objective"]["truncation"] == 5
+    assert told["neural"]["teacher"] is None
     assert "booster" not in told
     assert TrainConfig(backend="neural", rounds=3).rounds == 3
     one = TrainConfig.load(None, {"backend": "neural"}, ["neural.hidden=32"])
@@ -71,3 +73,9 @@ def test_tables_of_another_backend_are_errors(given: dict[str, Any], said: str) 
 def test_a_boosters_own_objective_is_no_networks() -> None:
     with pytest.raises(UsageError, match="a network has none"):
         TrainConfig(backend="neural", objective="builtin").loss()
+
+
+def test_few_lists_make_small_steps() -> None:
+    """At least twenty steps an epoch, unless that leaves hardly a list in each."""
+    assert [NeuralSettings().lists_a_step(n) for n in (10, 200, 400, 10_000)] == [4, 10, 20, 32]
+    assert NeuralSettings(batch_queries=64).lists_a_step(10) == 64
