@@ -272,8 +272,8 @@ def _check_number(what: str, value: float, scores: Tensor) -> None:
     largest = float(scores.detach().abs().max())
     if largest < _LARGE:
         cause = (
-            f"the scores are numbers, up to {largest:.3g}, so that the objective gives none for them: look at "
-            "it with `rankwright losses check`, at the labels with `rankwright data check`"
+            f"the scores are numbers, up to {largest:.3g}, so that the objective gives none for them: look "
+            "at it with `rankwright losses check`, at the labels with `rankwright data check`"
         )
     else:
         cause = f"the scores are up to {largest:.3g}, which comes of steps too large: lower neural.rate"
