@@ -20,19 +20,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.allrank_parts import installed, part_of_allrank
 from ranking.losses import loss_of
 from ranking.objectives import objective_named
 
@@ -101,18 +97,11 @@ def of_sentence_transformers() -> dict[str, Side]:
 
 def of_allrank() -> dict[str, Side]:
     """allRank's functions by the name of the case; empty, with a word why, where it is not there."""
-    found = find_spec("allrank")
-    if found is None or not found.submodule_search_locations:
+    if not installed():
         print("skipped: allRank, which is not installed")
         return {}
-    # The two files ask for two numbers, from modules that open torchvision and cloud storage.
-    loader, losses = ModuleType("allrank.data.dataset_loading"), ModuleType("allrank.models.losses")
-    loader.PADDED_Y_VALUE = -1  # type: ignore[attr-defined]
-    losses.DEFAULT_EPS = 1e-10  # type: ignore[attr-defined]
-    losses.__path__ = [str(Path(found.submodule_search_locations[0]) / "models" / "losses")]
-    sys.modules.update({module.__name__: module for module in (loader, losses)})
-    lambdaLoss = import_module("allrank.models.losses.lambdaLoss").lambdaLoss  # noqa: N806
-    rankNet = import_module("allrank.models.losses.rankNet").rankNet  # noqa: N806
+    lambdaLoss = part_of_allrank("models.losses.lambdaLoss").lambdaLoss  # noqa: N806
+    rankNet = part_of_allrank("models.losses.rankNet").rankNet  # noqa: N806
     swap = "lambdaRank_scheme"
     return {
         "ranknet": rankNet,

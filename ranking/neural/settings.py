@@ -41,7 +41,7 @@ class NeuralSettings:
     inputs        "quantile": each feature to the normal score of its rank in the training data; "encoded":
                   beside it the piecewise-linear encoding of each feature; "standard": mean 0 and deviation
                   1; "log": the same of the signed log(1 + |x|); "auto": one network of "quantile" and one of
-                  "encoded", of which the better on the held-out lists is kept
+                  "encoded", of which the better on the held-out lists is kept; with cross layers "quantile"
     teacher       "lightgbm" or "xgboost": a model of that backend, trained first on the same lists, whose
                   scores of them the network learns beside the labels; None: labels alone; "auto": LightGBM
                   where it is installed, else XGBoost, else None
