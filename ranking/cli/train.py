@@ -50,7 +50,12 @@ def _warm_up(settings: TrainConfig) -> None:
     """Check the names and parameters, and compile the objective, saying so where it takes a while."""
     settings.resolved()
     if settings.backend == "neural":
-        return
+        from ranking.training.networks import teacher_for
+
+        teacher = teacher_for(settings)
+        if teacher is None:
+            return
+        settings = teacher
     ours = {run.objective: run.training_objective for run in settings.runs if run.builtin is None}
     if ours:
         from ranking.objectives import warm_up
@@ -191,6 +196,8 @@ def _rounds_of(config: TrainConfig) -> str:
 
 
 def _summary(result: Any) -> str:
+    from ranking.training.report import audit_lines
+
     lines = [
         f"{result.config.backend} {result.config.objective}: {result.rounds} {_rounds_of(result.config)} "
         f"in {result.seconds:.1f} s"
@@ -202,14 +209,7 @@ def _summary(result: Any) -> str:
             lines.append(f"  {name:<12} {value:.4f}  [{low:.4f}, {high:.4f}]")
     if result.out_of_fold:
         lines.append("  out of fold: each query by the members that have not seen it")
-    audited = getattr(result.ranker, "audit", {}).get("epochs")
-    if audited:
-        first, last = audited[0], audited[-1]
-        lines.append(
-            f"audit  loss {first['loss']:.4g} to {last['loss']:.4g}, gradient norm "
-            f"{last['gradient_norm']:.3g}, {last['active_pairs']:.0%} of pairs active, scores of a list "
-            f"spread by {last['score_spread']:.3g}"
-        )
+    lines += [f"audit  {name}: {told}" for name, told in audit_lines(getattr(result.ranker, "audit", {}))]
     lines.append(f"model  {result.folder}\nreport {result.folder / 'report.html'}")
     return "\n".join(lines)
 

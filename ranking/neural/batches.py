@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,13 @@ def epoch_of(sizes: Int64, batch_queries: int, seed: int, epoch: int) -> list[In
 class Lists:
     """A data set as tensors on a device.
 
-    rows     float32 [documents, width], scaled
+    rows_at  gives the rows of documents by number, float32 [documents, width], as the network takes them
     labels   float32 [documents]
     weights  float32 [queries] or None
     more     what a loss takes by name beside them, [documents] each
     """
 
-    rows: Tensor
+    rows_at: Callable[[Int64], Tensor]
     labels: Tensor
     weights: Tensor | None
     more: dict[str, Tensor]
@@ -64,7 +64,7 @@ class Lists:
     def batch(self, queries: Int64) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """(rows [documents, width], where bool [lists, list], labels and the like as [lists, list])."""
         starts, ends = self.offsets[queries], self.offsets[queries + 1]
-        device = self.rows.device
+        device = self.labels.device
         places = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
         documents = torch.from_numpy(places).to(device)
         sizes = torch.from_numpy(ends - starts).to(device)
@@ -75,4 +75,4 @@ class Lists:
             padded[name][where] = values[documents]
         if self.weights is not None:
             padded["weights"] = self.weights[torch.from_numpy(queries).to(device)]
-        return self.rows[documents], where, padded
+        return self.rows_at(places), where, padded

@@ -34,6 +34,9 @@ _LARGE = 1e6
 _COMPARED = 8
 """Batches by which an objective is brought to the size of the usual one."""
 _CHUNK = 65_536
+_KEPT = 1 << 28
+"""Numbers of the rows of a data set, 1 GiB, up to which they are kept as the network takes them. The encoding
+makes 17 columns of a feature: more is made anew for each batch, for a fifth more time."""
 
 
 class Watch(Protocol):
@@ -308,10 +311,6 @@ def _groups(network: Network, settings: NeuralSettings) -> list[dict[str, Any]]:
 def _lists(
     data: RankingDataset, inputs: Inputs, loss: Any, device: torch.device, teacher: Float32 | None = None
 ) -> Lists:
-    scaled = np.empty((data.document_count, inputs.width), np.float32)
-    step = min(_CHUNK, inputs.rows_together)
-    for start in range(0, data.document_count, step):
-        scaled[start : start + step] = inputs(data.features[start : start + step])
     weights = data.query_weights
     more: dict[str, Tensor] = {}
     labels = data.lessons if loss.labels == "real" else data.labels
@@ -321,9 +320,20 @@ def _lists(
     if teacher is not None:
         more["teacher"] = torch.from_numpy(np.asarray(teacher, np.float32)).to(device)
     return Lists(
-        rows=torch.from_numpy(scaled).to(device),
+        rows_at=_rows_at(data.features, inputs, device),
         labels=torch.from_numpy(np.array(labels, np.float32)).to(device),
         weights=None if weights is None else torch.from_numpy(np.asarray(weights, np.float32)).to(device),
         more=more,
         offsets=data.offsets,
     )
+
+
+def _rows_at(features: Float32, inputs: Inputs, device: torch.device) -> Callable[[Int64], Tensor]:
+    if len(features) * inputs.width > _KEPT:
+        return lambda places: torch.from_numpy(inputs(features[places]).astype(np.float32)).to(device)
+    rows = np.empty((len(features), inputs.width), np.float32)
+    step = min(_CHUNK, inputs.rows_together)
+    for start in range(0, len(features), step):
+        rows[start : start + step] = inputs(features[start : start + step])
+    kept = torch.from_numpy(rows).to(device)
+    return lambda places: kept[torch.from_numpy(places).to(device)]

@@ -99,10 +99,12 @@ def train_networks(
     not begun. Raises UsageError for a teacher beside an objective that learns one already, and what a
     training raises.
     """
-    backend = _teacher_of(config, lessons)
-    stop = stop or Stop()
+    asked, stop = teacher_for(config, lessons), stop or Stop()
     means = _Means(stop, progress, folder, identity or {}, resume)
-    teacher, notes = _taught(config, backend, data, valid, means) if backend else (None, [])
+    teacher, notes = None, list[str]()
+    if asked is not None:
+        may_fail = config.network.teacher == AUTO
+        teacher, notes = _taught(asked, data, valid, means, may_fail=may_fail)
     scores = None if teacher is None else _standard_scores(teacher, data)
     if teacher is not None and teacher.watch.interrupted:
         # What is learned from half a teacher is no state to go on from.
@@ -112,7 +114,9 @@ def train_networks(
     for number, form in enumerate(forms):
         if stop.asked and tried:
             break
-        network = replace(config.network, inputs=form, teacher=backend if teacher is not None else None)
+        network = replace(
+            config.network, inputs=form, teacher=None if teacher is None else teacher.config.backend
+        )
         run = replace(config, neural=network)
         part = means._replace(progress=follow.of(number, form) if len(forms) > 1 else progress)
         tried.append(_part(f"inputs-{form}", run, data, valid, part, lessons=lessons, teacher=scores))
@@ -146,45 +150,39 @@ def _part(
     )  # fmt: skip
 
 
-def _teacher_of(config: TrainConfig, lessons: RankingDataset | None) -> str | None:
-    """The backend of the teacher, or None for none."""
+def teacher_for(config: TrainConfig, lessons: RankingDataset | None = None) -> TrainConfig | None:
+    """The run of the teacher, or None for none. Raises UsageError for one beside a teacher's scores."""
     asked, loss = config.network.teacher, config.loss()
     taught = lessons is not None or loss.labels == "real"
-    if asked is None:
-        return None
     if asked == AUTO:
         installed = (name for name in TEACHERS if find_spec(name) is not None)
-        return None if taught or loss.needs_positions else next(installed, None)
+        asked = None if taught or loss.needs_positions else next(installed, None)
+    if asked is None:
+        return None
     if taught:
         raise UsageError(
             f"neural.teacher={asked} is learned beside labels, and this run learns a teacher's scores in "
             "their place: leave one of the two out"
         )
-    return asked
-
-
-def _taught(
-    config: TrainConfig,
-    backend: str,
-    data: RankingDataset,
-    valid: RankingDataset | None,
-    means: _Means,
-) -> tuple[Single | None, list[str]]:
-    """(the teacher, or None where trees find nothing and were not asked for, what to tell)."""
-    usual = TrainConfig(
-        backend=backend, metric=config.metric, seed=config.seed, threads=config.threads,
+    return TrainConfig(
+        backend=asked, metric=config.metric, seed=config.seed, threads=config.threads,
         missing=config.missing, gain=config.gain, discount=config.discount, empty=config.empty,
         ties=config.ties, checkpoint_seconds=config.checkpoint_seconds,
     )  # fmt: skip
+
+
+def _taught(
+    asked: TrainConfig, data: RankingDataset, valid: RankingDataset | None, means: _Means, *, may_fail: bool
+) -> tuple[Single | None, list[str]]:
+    """(the teacher, or None where trees find nothing and that may be, what to tell)."""
     told = means.progress
     if told is not None:
-        means = means._replace(
-            progress=lambda done, of, value, left: told(done, of, value, left, f"teacher, {backend} trees")
-        )
+        words = f"teacher, {asked.backend} trees"
+        means = means._replace(progress=lambda done, of, value, left: told(done, of, value, left, words))
     try:
-        return _part("teacher", usual, data, valid, means), []
+        return _part("teacher", asked, data, valid, means), []
     except DataError as error:
-        if config.network.teacher != AUTO:
+        if not may_fail:
             raise
         return None, [f"the network has no teacher: {error}"]
 

@@ -47,6 +47,7 @@ def training_report(
     systems = list(evaluations)
     summary = _summary(config, ranker, data, valid, course)
     summary += [("members", _told(members))] if members else []
+    summary += audit_lines(getattr(ranker, "audit", {}))
     summary += [("interrupted", "after the last round shown")] if interrupted else []
     return Report(
         title=f"{config.backend} · {config.objective}",
@@ -78,6 +79,27 @@ def _summary(
     if valid is not None:
         facts.insert(4, ("held-out data", f"{valid.query_count} queries, {valid.document_count} documents"))
     return facts
+
+
+def audit_lines(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a network's training says of itself, first epoch to last; none for trees."""
+    epochs = audit.get("epochs") or []
+    if not epochs:
+        return []
+    first, last = epochs[0], epochs[-1]
+    lines = [
+        ("loss", f"{first['loss']:.4g} to {last['loss']:.4g} over {len(epochs)} epochs"),
+        (
+            "gradient norm",
+            f"{first['gradient_norm']:.3g} to {last['gradient_norm']:.3g}, before it is clipped",
+        ),
+        ("active pairs", f"{first['active_pairs']:.0%} to {last['active_pairs']:.0%}, led by less than 1"),
+        ("spread of a list's scores", f"{first['score_spread']:.3g} to {last['score_spread']:.3g}"),
+    ]
+    if "teacher_distance" in last:
+        told = f"{first['teacher_distance']:.3g} to {last['teacher_distance']:.3g}; 1 knows nothing of it"
+        lines.append(("squared distance to the teacher", told))
+    return lines
 
 
 def _told(members: Sequence[Mapping[str, Any]]) -> str:

@@ -104,7 +104,7 @@ def test_progress_and_result_speak_of_epochs(cli: Cli, tmp_path: Path, judged: P
     assert "round 3/3  ndcg@10 0." in ran.err
     assert ran.out.startswith("neural softmax: ")
     assert "epochs in" in ran.out
-    assert "% of pairs active" in ran.out
+    assert "audit  active pairs: " in ran.out
 
 
 def test_a_collapse_is_told(cli: Cli, tmp_path: Path, judged: Path) -> None:

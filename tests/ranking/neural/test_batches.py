@@ -36,7 +36,8 @@ def test_long_lists_make_small_batches(monkeypatch: object) -> None:
 def test_a_batch_holds_its_lists_and_nothing_else() -> None:
     offsets = np.array([0, 2, 5, 6])
     lists = Lists(
-        rows=torch.arange(6.0)[:, None], labels=torch.arange(6.0) * 10, weights=torch.tensor([1.0, 2.0, 3.0]),
+        rows_at=lambda places: torch.arange(6.0)[places, None], labels=torch.arange(6.0) * 10,
+        weights=torch.tensor([1.0, 2.0, 3.0]),
         more={"winners": torch.arange(6.0) + 100}, offsets=offsets,
     )  # fmt: skip
     rows, where, padded = lists.batch(np.array([1, 2]))

@@ -81,6 +81,15 @@ def test_equal_runs_write_equal_bytes(tmp_path: Path) -> None:
     assert contents(tmp_path / "a")["model.safetensors"] != contents(tmp_path / "c")["model.safetensors"]
 
 
+def test_rows_too_many_to_keep_are_made_for_each_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "kept", neural={"inputs": "encoded"})
+    monkeypatch.setattr("ranking.neural.fitting._KEPT", 0)
+    run(tmp_path / "made", neural={"inputs": "encoded"})
+    assert contents(tmp_path / "made") == contents(tmp_path / "kept")
+
+
 @pytest.mark.parametrize("objective", ["lambdarank", "xendcg", "gumbel:approx_ndcg"])
 def test_a_run_that_was_killed_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str

@@ -87,7 +87,9 @@ def test_it_comes_near_its_teacher_and_says_so(tmp_path: Path) -> None:
     assert any("50% of what the network learns are the scores of a lightgbm model" in n for n in result.notes)
     distances = [epoch["teacher_distance"] for epoch in told["audit"]["epochs"]]
     assert distances[-1] < 0.5 * distances[0]
-    assert "its teacher" in (tmp_path / "m" / "report.html").read_text()
+    page = (tmp_path / "m" / "report.html").read_text()
+    for line in ("its teacher", "squared distance to the teacher", "active pairs"):
+        assert line in page
 
 
 def test_the_scores_that_are_learned_have_deviation_1(monkeypatch: pytest.MonkeyPatch) -> None:
