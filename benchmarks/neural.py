@@ -255,11 +255,12 @@ def allrank_scores(train: RankingDataset, valid: RankingDataset, test: RankingDa
     listNet = part_of_allrank("models.losses.listNet").listNet  # noqa: N806
     FCModel = part_of_allrank("models.model").FCModel  # noqa: N806
     torch.manual_seed(seed)
-    mean, deviation = train.features.mean(0), train.features.std(0)
+    mean, deviation = np.nanmean(train.features, 0), np.nanstd(train.features, 0)
     deviation[deviation == 0] = 1
 
     def scaled(data: RankingDataset) -> torch.Tensor:
-        return torch.from_numpy(((data.features - mean) / deviation).astype(np.float32))
+        """It knows no missing values: each is its feature's mean."""
+        return torch.from_numpy(np.nan_to_num((data.features - mean) / deviation).astype(np.float32))
 
     body = FCModel(
         [128, 64], input_norm=False, activation="ReLU", dropout=0.1, n_features=train.feature_count

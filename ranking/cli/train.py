@@ -50,8 +50,9 @@ def _warm_up(settings: TrainConfig) -> None:
     """Check the names and parameters, and compile the objective, saying so where it takes a while."""
     settings.resolved()
     if settings.backend == "neural":
-        from ranking.training.networks import teacher_for
+        from ranking.training.networks import check_device, teacher_for
 
+        check_device(settings)
         teacher = teacher_for(settings)
         if teacher is None:
             return

@@ -46,7 +46,7 @@ class NetworkRun:
     def course(self) -> Course:
         kept = self.kept.watch.course
         others = {
-            f"valid, inputs {one.config.network.inputs}": one.watch.history
+            f"{one.config.network.inputs} inputs": one.watch.history
             for one in self.tried
             if one is not self.kept
         }
@@ -96,9 +96,10 @@ def train_networks(
     """Train what the config asks for; see `train_single` for the rest.
 
     A Ctrl-C in the teacher's training leaves a network of one epoch, in another one leaves out those that had
-    not begun. Raises UsageError for a teacher beside an objective that learns one already, and what a
-    training raises.
+    not begun. Raises UsageError for a teacher beside an objective that learns one already and
+    for a GPU that is not there, and what a training raises.
     """
+    check_device(config)
     asked, stop = teacher_for(config, lessons), stop or Stop()
     means = _Means(stop, progress, folder, identity or {}, resume)
     teacher, notes = None, list[str]()
@@ -122,6 +123,13 @@ def train_networks(
         tried.append(_part(f"inputs-{form}", run, data, valid, part, lessons=lessons, teacher=scores))
     found = NetworkRun(tried, teacher, ())
     return replace(found, notes=(*_told(found, resume), *notes, *found.kept.alarms))
+
+
+def check_device(config: TrainConfig) -> None:
+    """Raises UsageError for a GPU that is not there, before a teacher's training is spent on it."""
+    from ranking.neural.fitting import device_of
+
+    device_of(config.network)
 
 
 class _Means(NamedTuple):

@@ -124,11 +124,13 @@ def test_a_collapse_is_told(cli: Cli, tmp_path: Path, judged: Path) -> None:
         (["--set", "neural.heads=3"], "must divide"),
         (["--objective", "lambdrank"], "lambdarank"),
         (["--device", "tpu"], "cuda"),
+        (["--device", "cuda"], "finds no GPU"),
     ],
 )
 def test_what_cannot_be_is_refused_before_data_is_read(
-    cli: Cli, tmp_path: Path, more: list[str], told: str
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], told: str
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     small = [*SMALL, "--set", "neural.architecture=attention"]
     ran = cli("train", tmp_path / "absent.txt", "--out", tmp_path / "model", *small, *more)
     assert ran.code == 2
