@@ -210,7 +210,8 @@ class _Runs:
             yield self._told(STUDENT, self._scores(student), told, trees=student.rounds)
 
     def _config(self, **changes: Any) -> TrainConfig:
-        return TrainConfig(**{"seed": self.seed, "threads": self.threads, **changes})
+        missing = "nan" if np.isnan(self.train.features).any() else "zero"
+        return TrainConfig(**{"seed": self.seed, "threads": self.threads, "missing": missing, **changes})
 
     def _trees(self, system: str) -> TrainConfig:
         if system == SECOND:

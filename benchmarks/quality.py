@@ -168,11 +168,12 @@ def scores_of(
     backend, _, objective = system.partition(" ")
     if backend == "catboost":
         return catboost_scores(objective, train, valid, test, seed, threads)
-    config = TrainConfig(seed=seed, threads=threads, **VARIANTS.get(system, {}))
+    missing = "nan" if np.isnan(train.features).any() else "zero"
+    config = TrainConfig(seed=seed, threads=threads, missing=missing, **VARIANTS.get(system, {}))
     if system not in (DEFAULT, *VARIANTS):
         config = TrainConfig(
             backend=backend, preset="plain", objective=objective, booster=EQUAL[backend], rounds=ROUNDS,
-            early_stopping=PATIENCE, seed=seed, threads=threads,
+            early_stopping=PATIENCE, seed=seed, threads=threads, missing=missing,
         )  # fmt: skip
     ranker = fit(config, train, valid)
     return score_dataset(ranker, test), ranker.rounds

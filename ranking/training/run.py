@@ -308,11 +308,11 @@ def _finished(run: _Run) -> TrainResult:
 def fit(config: TrainConfig, data: RankingDataset, valid: RankingDataset | None) -> Trained:
     """Train only: no folder, no report, no checkpoints (what cross-validation and benchmarks need).
 
-    Preset best learns from `valid` too.
+    Preset best learns from `valid` too. With `missing="zero"` NaN is 0, as the model will score it.
     """
+    data, valid = _as_served(data, config.missing), valid and _as_served(valid, config.missing)
     if config.preset == BEST:
-        pool, _, _ = _split(config, data, valid)
-        return cross_fit(config, pool, stop=Stop()).ranker
+        return cross_fit(config, data if valid is None else pooled(data, valid), stop=Stop()).ranker
     if config.backend == NEURAL:
         return train_networks(config, data, valid).kept.ranker
     return train_single(config, data, valid).ranker
@@ -332,10 +332,8 @@ def _split(
     config: TrainConfig, data: RankingDataset, valid: RankingDataset | None
 ) -> tuple[RankingDataset, RankingDataset | None, list[str]]:
     """(train, held-out lists or None, what to tell the user), both of the same width."""
-    data, valid = (
-        _as_served(data, config.missing),
-        None if valid is None else _as_served(valid, config.missing),
-    )
+    notes = _filled(config, data)
+    data, valid = _as_served(data, config.missing), valid and _as_served(valid, config.missing)
     if valid is not None:
         width = max(data.feature_count, valid.feature_count)
         names = data.feature_names if data.feature_count == width else valid.feature_names
@@ -343,17 +341,28 @@ def _split(
     if config.preset == BEST:
         pool = data if valid is None else pooled(data, valid)
         told = [] if valid is None else [f"trained on all {pool.query_count} queries, those of --valid too"]
-        return pool, None, told
+        return pool, None, notes + told
     if valid is not None:
-        return data, valid, []
+        return data, valid, notes
     if config.valid_fraction == 0:
-        return data, None, ["no held-out queries: trains all rounds, measures nothing"]
+        return data, None, [*notes, "no held-out queries: trains all rounds, measures nothing"]
     rest, held_out = data.hold_out(config.valid_fraction, config.seed)
-    return (
-        rest,
-        held_out,
-        [f"held out {held_out.query_count} of {data.query_count} queries (no --valid file)"],
-    )
+    told = [f"held out {held_out.query_count} of {data.query_count} queries (no --valid file)"]
+    return rest, held_out, notes + told
+
+
+def _filled(config: TrainConfig, data: RankingDataset) -> list[str]:
+    """What to tell of missing values that are read as 0."""
+    if config.missing == "nan":
+        return []
+    holes = np.flatnonzero(np.isnan(data.features).any(0)).tolist()
+    if not holes:
+        return []
+    named = ", ".join(data.name_of(feature) for feature in holes[:3]) + (" …" if len(holes) > 3 else "")
+    return [
+        f"missing values of {len(holes)} features ({named}) are read as 0 "
+        f"(missing={config.missing}); missing=nan tells them from a real 0"
+    ]
 
 
 def _as_served(data: RankingDataset, missing: Missing) -> RankingDataset:

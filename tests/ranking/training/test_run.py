@@ -425,9 +425,12 @@ def test_missing_zero_trains_on_what_the_model_will_see(tmp_path: Path, backend:
     data = lists()
     holes, zeros = data.features.copy(), data.features.copy()
     holes[::3, 0], zeros[::3, 0] = np.nan, 0.0
-    train(quick(backend), replace(data, features=holes), lists(1), tmp_path / "holes")
+    filled = train(quick(backend), replace(data, features=holes), lists(1), tmp_path / "holes")
     train(quick(backend), replace(data, features=zeros), lists(1), tmp_path / "zeros")
     assert contents(tmp_path / "holes") == contents(tmp_path / "zeros")
+    assert any("missing values of 1 features" in note for note in filled.notes)
+    alone = fit(quick(backend), replace(data, features=holes), lists(1))
+    np.testing.assert_array_equal(alone.score(zeros), opened(tmp_path / "zeros").score(zeros))
 
 
 def test_ctrl_c_after_the_last_tree_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
