@@ -1,6 +1,7 @@
 """Scoring tree ensembles beside the libraries that grew them, and beside ONNX Runtime.
 
-    python -m benchmarks.scorer [--repeats 40] [--parts lightgbm,xgboost,onnx,contributions,best,load]
+    python -m benchmarks.scorer [--repeats 40]
+                                [--parts lightgbm,xgboost,onnx,contributions,best,load,network]
 
 One thread each; sides take turns in one process, on rows that change from call to call (the same row again
 would flatter whoever branches on the data). A line gives the median ratio of neighbours in time, the least
@@ -15,6 +16,7 @@ import argparse
 import platform
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +25,8 @@ import numpy as np
 import xgboost
 
 from ranking.data.synthetic import mslr_shaped
+from ranking.training.config import TrainConfig
+from ranking.training.run import fit
 from ranking.trees.ranker import TreeRanker
 from ranking.trees.reading import read_forest
 from ranking.trees.scoring import ForestEvaluator
@@ -32,11 +36,11 @@ CALLS = 5
 Side = Callable[[Any], Any]
 
 
-def grown(trees: int, leaves: int) -> lightgbm.Booster:
+def grown(trees: int, leaves: int, features: int = FEATURES) -> lightgbm.Booster:
     data = mslr_shaped(300, 1)
     settings = {"num_leaves": leaves, "verbose": -1, "learning_rate": 0.05, "num_threads": 2}
     settings |= {"objective": "regression", "min_data_in_leaf": 5}
-    return lightgbm.train(settings, lightgbm.Dataset(data.features, data.labels), trees)
+    return lightgbm.train(settings, lightgbm.Dataset(data.features[:, :features], data.labels), trees)
 
 
 def grown_by_xgboost(trees: int, leaves: int) -> xgboost.Booster:
@@ -205,6 +209,27 @@ def load_part(repeats: int) -> None:
     line(f"loading 500 x 64 leaves, {len(text) / 1e6:.1f} MB", "", ours, theirs, 1, max(7, repeats // 4), "")
 
 
+def network_part(repeats: int) -> None:
+    """The network that `rankwright train --backend neural` makes, without torch, over a forest."""
+    data = mslr_shaped(300, 1)
+    for features, bar in ((30, "<= 2"), (FEATURES, "<= 6")):
+        some = replace(data, features=np.ascontiguousarray(data.features[:, :features]), feature_names=None)
+        for inputs in ("encoded", "quantile"):
+            table = {"inputs": inputs, "teacher": None}
+            network = fit(TrainConfig(backend="neural", rounds=1, threads=1, neural=table), some, None)
+            text = grown(500, 64, features).model_to_string().encode()
+            forest = ForestEvaluator.of(read_forest("lightgbm", text, features))
+
+            def ours(matrix: Any, network: Any = network, features: int = features) -> Any:
+                return network.score(np.ascontiguousarray(matrix[:, :features]))
+
+            def theirs(matrix: Any, forest: Any = forest, features: int = features) -> Any:
+                return forest.score(np.ascontiguousarray(matrix[:, :features]))
+
+            what = f"network, {inputs} inputs, 100 x {features}, over a forest of 500 x 64 leaves"
+            line(what, bar if inputs == "encoded" else "", ours, theirs, 100, repeats, "")
+
+
 PARTS: dict[str, Callable[[int], None]] = {
     "lightgbm": lightgbm_part,
     "xgboost": xgboost_part,
@@ -212,6 +237,7 @@ PARTS: dict[str, Callable[[int], None]] = {
     "contributions": contributions_part,
     "best": best_part,
     "load": load_part,
+    "network": network_part,
 }
 
 
