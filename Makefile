@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DATA ?= data
 
 .PHONY: help demo test test-slow lint bench bench-letor bench-training bench-objectives bench-quality bench-clicks \
-  bench-losses bench-embedding bench-retrieval bench-scorer bench-serve torture clean
+  bench-losses bench-neural bench-embedding bench-retrieval bench-scorer bench-serve torture clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,11 @@ bench-clicks: $(VENV)/dev ## Training on simulated clicks over MQ2008, with and 
 bench-losses: $(VENV)/dev ## Pairwise torch losses beside allRank and sentence-transformers: time and memory
 	$(PIP) -e '.[dev,bench]'
 	$(BIN)/python -m benchmarks.losses
+
+bench-neural: $(VENV)/dev ## Networks beside trees, CatBoost and allRank; an hour, and goes on after a stop
+	$(PIP) -e '.[dev,bench]'
+	$(PIP) --no-deps allrank
+	$(BIN)/python -m benchmarks.neural
 
 bench-embedding: $(VENV)/dev ## Losses on vectors beside three libraries, and digits learned with each
 	$(PIP) -e '.[dev,bench]'
