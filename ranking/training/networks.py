@@ -46,7 +46,7 @@ class NetworkRun:
     def course(self) -> Course:
         kept = self.kept.watch.course
         others = {
-            f"{one.config.network.inputs} inputs": one.watch.history
+            one.config.network.inputs: one.watch.history
             for one in self.tried
             if one is not self.kept
         }

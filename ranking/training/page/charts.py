@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 520.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 100.0, 26.0, 44.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 120.0, 26.0, 44.0
 _CURVE_HEIGHT = 272.0
 _SERIES = 4
 _MOST_POINTS = 400
