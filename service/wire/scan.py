@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from ranking.compiled.decimals import EXACT, PAD, UInt8, leading_digits, number, word_at
+from ranking.compiled.decimals import EXACT, UInt8, leading_digits, number, word_at
+from ranking.compiled.digits import (
+    AFTER,
+    BEFORE,
+    byte_at,
+    bytes_equal,
+    float32_number,
+    ones,
+    trailing_zeros,
+)
 from ranking.compiled.jit import compiled
 from ranking.compiled.names import Int32, NameTable, find, hash_start, hash_step, is_name, name_table
 from ranking.compiled.warming import warms
@@ -23,6 +32,9 @@ _QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58
 _OPEN_LIST, _BACKSLASH, _CLOSE_LIST, _OPEN_MAP, _CLOSE_MAP = 91, 92, 93, 123, 125
 _N, _U, _L = 110, 117, 108
 _NONE, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
+_NULL, _FOUR_BYTES = np.uint64(int.from_bytes(b"null", "little")), np.uint64(0xFFFFFFFF)
+_USUAL = 10
+"""So many commas in 64 bytes are written down without asking how many there are."""
 
 
 def scan_rows(pieces: Sequence[Any], names: NameTable) -> Float32 | None:
@@ -31,7 +43,7 @@ def scan_rows(pieces: Sequence[Any], names: NameTable) -> Float32 | None:
         return None
     buffer = _padded(pieces)
     width = len(names.starts) - 1
-    if buffer[0] == _OPEN_MAP:
+    if buffer[BEFORE] == _OPEN_MAP:
         matrix = np.full((len(pieces), width), np.nan, np.float32)
         well = _named_rows(buffer, names.text, names.starts, names.slots, matrix)
     else:
@@ -47,7 +59,8 @@ def scan_matrix(piece: Any, rows: int, width: int) -> Float32 | None:
 
 
 def _padded(pieces: Sequence[Any]) -> UInt8:
-    return np.frombuffer(b"".join([*pieces, bytes(PAD)]), np.uint8)
+    """The pieces on end, with the room around them that vectors are loaded from."""
+    return np.frombuffer(b"".join([bytes(BEFORE), *pieces, bytes(AFTER)]), np.uint8)
 
 
 @compiled
@@ -85,11 +98,76 @@ def _value(buffer: UInt8, at: Any) -> tuple[Any, float, bool]:
     return end, value, strict & (state == EXACT)
 
 
+@compiled(inline="always")
+def _find_ends(buffer: UInt8, at: Any, width: Any, ends: Int64) -> Any:
+    """The place after the array of `width` values whose first byte is at `at`, the end of each in `ends`; or -1.
+
+    `ends` has room for `width` + `_USUAL` places. Any comma and bracket ends a value: a string that holds one
+    is no number anyway.
+    """
+    count = np.int64(0)
+    while at < len(buffer) - AFTER:
+        closing = bytes_equal(buffer, at, _CLOSE_LIST)
+        marks = bytes_equal(buffer, at, _COMMA) | closing
+        if closing != _NONE:
+            marks &= closing ^ (closing - _ONE)  # what comes after the first bracket is not of this array
+        more = ones(marks)
+        if count + more > width:
+            return np.int64(-1)
+        # Written whether there or not, which costs less than to ask: a loop of unknown length is mispredicted.
+        for i in range(_USUAL):
+            ends[np.uint64(count + i)] = at + trailing_zeros(marks)
+            marks &= marks - _ONE
+        place = count + _USUAL
+        while marks != _NONE:
+            ends[np.uint64(place)] = at + trailing_zeros(marks)
+            marks &= marks - _ONE
+            place += 1
+        count += more
+        if closing != _NONE:
+            return ends[np.uint64(count - 1)] + 1 if count == width else np.int64(-1)
+        at += 64
+    return np.int64(-1)
+
+
+@compiled
+def _read_values(buffer: UInt8, at: Any, ends: Int64, row: Float32) -> bool:
+    """Whether numbers and nulls stood from `at` on, up to each of the ends: then they are in the row."""
+    for column in range(len(row)):
+        end = ends[column]
+        begin = at + np.int64(byte_at(buffer, at) == 32)
+        if byte_at(buffer, begin) <= 32:
+            begin = _skip_space(buffer, begin)
+        value, well = float32_number(buffer, begin, end)
+        if not well:
+            value, well = _unusual(buffer, begin, end)
+            if not well:
+                return False
+        row[column] = value
+        at = end + 1
+    return True
+
+
+@compiled
+def _unusual(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
+    """(value, well) of null, and of what has space behind it."""
+    last = end
+    while last > begin and (buffer[last - 1] == 32 or 9 <= buffer[last - 1] <= 10 or buffer[last - 1] == 13):
+        last -= 1
+    if last - begin == 4 and word_at(buffer, begin) & _FOUR_BYTES == _NULL:
+        return np.nan, True
+    if last == end:
+        return 0.0, False
+    return float32_number(buffer, begin, last)
+
+
 @compiled
 def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
     """Whether the buffer held arrays of numbers for the whole matrix: on end, or `nested` in one array."""
     rows, width = matrix.shape
-    at: Any = np.int64(0)
+    # First where each number ends, then the numbers: none waits for the one before it.
+    ends = np.empty(width + _USUAL, np.int64)
+    at: Any = np.int64(BEFORE)
     if nested:
         at = _skip_space(buffer, at)
         if buffer[at] != _OPEN_LIST:
@@ -99,22 +177,16 @@ def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
         at = _skip_space(buffer, at)
         if buffer[at] != _OPEN_LIST:
             return False
-        at += 1
-        for column in range(width):
-            at, value, well = _value(buffer, _skip_space(buffer, at))
-            if not well:
-                return False
-            matrix[row, column] = value
-            at = _skip_space(buffer, at)
-            if buffer[at] != (_COMMA if column + 1 < width else _CLOSE_LIST):
-                return False
-            at += 1
+        after = _find_ends(buffer, at + 1, width, ends)
+        if after < 0 or not _read_values(buffer, at + 1, ends, matrix[row]):
+            return False
+        at = after
         if nested:
             at = _skip_space(buffer, at)
             if buffer[at] != (_COMMA if row + 1 < rows else _CLOSE_LIST):
                 return False
             at += 1
-    return bool(_skip_space(buffer, at) == len(buffer) - PAD)
+    return bool(_skip_space(buffer, at) == len(buffer) - AFTER)
 
 
 @compiled
@@ -123,7 +195,7 @@ def _name(buffer: UInt8, at: Any, text: UInt8, starts: Int64, slots: Int32, gues
     if guess >= 0:
         end = at + starts[guess + 1] - starts[guess]
         if (
-            end <= len(buffer) - PAD
+            end <= len(buffer) - AFTER
             and buffer[end] == _QUOTE
             and is_name(buffer, at, end - at, text, starts, guess)
         ):
@@ -144,7 +216,7 @@ def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix:
     rows, width = matrix.shape
     # Callers name the same features in the same order for every candidate: look there first.
     before = np.full(width, -1, np.int64)
-    at: Any = np.int64(0)
+    at: Any = np.int64(BEFORE)
     for row in range(rows):
         at = _skip_space(buffer, at)
         if buffer[at] != _OPEN_MAP:
@@ -172,7 +244,7 @@ def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix:
             at = _skip_space(buffer, at)
             place += 1
         at += 1
-    return bool(_skip_space(buffer, at) == len(buffer) - PAD)
+    return bool(_skip_space(buffer, at) == len(buffer) - AFTER)
 
 
 def _scan_each_form() -> None:
