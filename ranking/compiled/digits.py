@@ -1,11 +1,11 @@
 """Decimal numbers whose ends are known, many digits at a time: the text before a place, as lanes of a vector.
 
-That the end is known is what makes it fast: no number waits for the one before it. A buffer has `BEFORE` bytes
-of room before its content and `AFTER` bytes after it, since vectors are loaded from both sides of a number.
+That the end is known is what makes it fast: no number waits for the one before it. A buffer has `BEFORE`
+bytes of room before its content and `AFTER` bytes after it: vectors are loaded from both sides of a number.
 
 The spelling is JSON's: `-` or nothing, digits without a zero before others, a point only between digits, an
-exponent. What is read equals `float(text)`, or `np.float32(float(text))`, to the bit; what is spelt otherwise,
-is beyond the type, or cannot be decided here is said to be not well, and the caller reads it some other way.
+exponent. What is read equals `float(text)`, or `np.float32(float(text))`, to the bit; what is spelt
+another way, is beyond the type, or cannot be decided here is said to be not well: the caller reads it otherwise.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ _MOST_DIGITS = 19
 """So many always fit into 64 bits."""
 _SMALLEST_NORMAL, _LARGEST = 2.0**-126, float(np.finfo(np.float32).max)
 _ONE, _TEN = np.uint64(1), np.uint64(10)
+_HUGE: Any = 1 << 40
 _DIGIT_ZERO, _LOWER_CASE = np.uint8(_ZERO), np.uint8(32)
 
 
 # --- What Numba has no words for --------------------------------------------------------------------------
 
 _I1, _I8, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 32, 64, 128))
+
+
+def _tuple(*kinds: Any) -> Any:
+    made: Any = types.Tuple
+    return made(kinds)
 
 
 def _all(bits: int, lanes: int, value: int) -> Any:
@@ -98,7 +104,7 @@ def _multiply_wide(typing: Any, one: Any, other: Any) -> Any:
         high = builder.trunc(builder.lshr(wide, ir.Constant(_I128, 64)), _I64)
         return context.make_tuple(builder, signature.return_type, (high, builder.trunc(wide, _I64)))
 
-    return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), generate
+    return _tuple(types.uint64, types.uint64)(types.uint64, types.uint64), generate
 
 
 def _join(builder: Any, value: Any, bits: int, lanes: int, base: int) -> Any:
@@ -157,7 +163,7 @@ def _digits_before(lanes: int) -> Any:
                 fine = builder.and_(fine, condition)
             return context.make_tuple(builder, signature.return_type, (mantissa, fraction, whole, fine))
 
-        found = types.Tuple((types.uint64, types.int64, types.int64, types.boolean))
+        found = _tuple(types.uint64, types.int64, types.int64, types.boolean)
         return found(buffer, types.int64, types.int64), generate
 
     return typed
@@ -207,7 +213,7 @@ def float32_number(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
         if not well:
             value, well = _exact(buffer, first, end)
             well = well & np.isfinite(np.float32(value))
-    return -value if negative else value, well
+    return _signed(value, negative), well
 
 
 @compiled
@@ -220,7 +226,7 @@ def float64_number(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
         value, well = _short(buffer, first, end, end - first)
     if not well:
         value, well = _exact(buffer, first, end)
-    return -value if negative else value, well
+    return _signed(value, negative), well
 
 
 @compiled(inline="always")
@@ -310,7 +316,7 @@ def _exact(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
             at += 1
         first, power = at, 0
         while at < end and _is_digit(buffer, at):
-            power = min(power * 10 + np.int64(byte_at(buffer, at)) - _ZERO, 1 << 40)
+            power = min(power * 10 + np.int64(byte_at(buffer, at)) - _ZERO, _HUGE)
             at += 1
         if at == first:
             return 0.0, False
@@ -346,10 +352,8 @@ def _fives() -> tuple[Any, Any]:
     found = []
     for power in range(_LOWEST_POWER, _HIGHEST_POWER + 1):
         five = 5 ** abs(power)
-        if power < 0:
-            bits = (1 << (five.bit_length() + 127)) // five + 1
-        else:
-            bits = five << 128
+        inverse = (1 << (five.bit_length() + 127)) // five + 1
+        bits = inverse if power < 0 else five << 128
         found.append(bits >> (bits.bit_length() - 128))
     return (
         np.array([bits >> 64 for bits in found], np.uint64),
@@ -406,6 +410,12 @@ def _nearest(mantissa: Any, power: Any) -> tuple[Any, Any]:
     if exponent >= 0x7FF:
         return np.inf, True
     return _double((np.uint64(exponent) << np.uint64(52)) | (bits & ~_HIDDEN)), True
+
+
+@compiled(inline="always")
+def _signed(value: Any, negative: Any) -> Any:
+    """-value or value, as JSON has it for zero too; not by a branch, which random signs would mispredict."""
+    return np.int64(np.float64(value).view(np.int64) ^ (np.int64(negative) << 63)).view(np.float64)
 
 
 @compiled

@@ -100,7 +100,7 @@ def _value(buffer: UInt8, at: Any) -> tuple[Any, float, bool]:
 
 @compiled(inline="always")
 def _find_ends(buffer: UInt8, at: Any, width: Any, ends: Int64) -> Any:
-    """The place after the array of `width` values whose first byte is at `at`, the end of each in `ends`; or -1.
+    """The place after the array of `width` values that begins before `at`, each one's end in `ends`; or -1.
 
     `ends` has room for `width` + `_USUAL` places. Any comma and bracket ends a value: a string that holds one
     is no number anyway.
@@ -114,7 +114,7 @@ def _find_ends(buffer: UInt8, at: Any, width: Any, ends: Int64) -> Any:
         more = ones(marks)
         if count + more > width:
             return np.int64(-1)
-        # Written whether there or not, which costs less than to ask: a loop of unknown length is mispredicted.
+        # Written whether there or not: how often a loop of unknown length goes round is mispredicted.
         for i in range(_USUAL):
             ends[np.uint64(count + i)] = at + trailing_zeros(marks)
             marks &= marks - _ONE
@@ -138,27 +138,33 @@ def _read_values(buffer: UInt8, at: Any, ends: Int64, row: Float32) -> bool:
         begin = at + np.int64(byte_at(buffer, at) == 32)
         if byte_at(buffer, begin) <= 32:
             begin = _skip_space(buffer, begin)
-        value, well = float32_number(buffer, begin, end)
-        if not well:
-            value, well = _unusual(buffer, begin, end)
-            if not well:
+        if byte_at(buffer, begin) == _N:
+            if not _is_null(buffer, begin, end):
                 return False
-        row[column] = value
+            row[column] = np.nan
+        else:
+            value, well = float32_number(buffer, begin, end)
+            if not well:
+                value, well = float32_number(buffer, begin, _without_space(buffer, begin, end))
+                if not well:
+                    return False
+            row[column] = value
         at = end + 1
     return True
 
 
 @compiled
-def _unusual(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
-    """(value, well) of null, and of what has space behind it."""
-    last = end
-    while last > begin and (buffer[last - 1] == 32 or 9 <= buffer[last - 1] <= 10 or buffer[last - 1] == 13):
-        last -= 1
-    if last - begin == 4 and word_at(buffer, begin) & _FOUR_BYTES == _NULL:
-        return np.nan, True
-    if last == end:
-        return 0.0, False
-    return float32_number(buffer, begin, last)
+def _is_null(buffer: UInt8, begin: Any, end: Any) -> Any:
+    last = _without_space(buffer, begin, end)
+    return (last - begin == 4) & (word_at(buffer, begin) & _FOUR_BYTES == _NULL)
+
+
+@compiled
+def _without_space(buffer: UInt8, begin: Any, end: Any) -> Any:
+    """Where the text in [begin, end) ends before space."""
+    while end > begin and (buffer[end - 1] == 32 or 9 <= buffer[end - 1] <= 10 or buffer[end - 1] == 13):
+        end -= 1
+    return end
 
 
 @compiled
