@@ -1,11 +1,14 @@
 """Decimal numbers whose ends are known, many digits at a time: the text before a place, as lanes of a vector.
 
-That the end is known is what makes it fast: no number waits for the one before it. A buffer has `BEFORE`
-bytes of room before its content and `AFTER` bytes after it: vectors are loaded from both sides of a number.
+That the end is known is what makes it fast: no number waits for the one before it.
+
+Places are addresses (`address` of a buffer, plus an index): arrays as arguments are counted at each call,
+which takes longer than a number does. The buffer must be held by the caller, and have `BEFORE` bytes of room
+before its content and `AFTER` bytes after it, since vectors are loaded from both sides of a number.
 
 The spelling is JSON's: `-` or nothing, digits without a zero before others, a point only between digits, an
 exponent. What is read equals `float(text)`, or `np.float32(float(text))`, to the bit; what is spelt
-another way, is beyond the type, or cannot be decided here is said to be not well: the caller reads it otherwise.
+in another way, is beyond the type, or cannot be decided here is said to be not well, and left to the caller.
 """
 
 from __future__ import annotations
@@ -54,27 +57,34 @@ def _in_all(builder: Any, value: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, some, _all(32, lanes, 0))
 
 
-def _load(context: Any, builder: Any, kind: Any, buffer: Any, at: Any, what: Any) -> Any:
-    place = builder.gep(context.make_array(kind)(context, builder, buffer).data, [at])
-    loaded = builder.load(builder.bitcast(place, what.as_pointer()))
+def _load(builder: Any, address: Any, kind: Any) -> Any:
+    loaded = builder.load(builder.inttoptr(address, kind.as_pointer()))
     loaded.align = 1
     return loaded
 
 
-def _load_byte(typing: Any, buffer: Any, at: Any) -> Any:
+def _address(typing: Any, buffer: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _load(context, builder, signature.args[0], *arguments, _I8)
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.ptrtoint(array.data, _I64)
 
-    return types.uint8(buffer, types.int64), generate
+    return types.int64(buffer), generate
 
 
-def _compare_bytes(typing: Any, buffer: Any, at: Any, byte: Any) -> Any:
+def _load_byte(typing: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        there = _load(context, builder, signature.args[0], *arguments[:2], ir.VectorType(_I8, 64))
-        equal = builder.icmp_unsigned("==", there, _in_all(builder, arguments[2], 64))
+        return _load(builder, arguments[0], _I8)
+
+    return types.uint8(types.int64), generate
+
+
+def _compare_bytes(typing: Any, at: Any, byte: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        there = _load(builder, arguments[0], ir.VectorType(_I8, 64))
+        equal = builder.icmp_unsigned("==", there, _in_all(builder, arguments[1], 64))
         return builder.bitcast(equal, _I64)
 
-    return types.uint64(buffer, types.int64, types.uint8), generate
+    return types.uint64(types.int64, types.uint8), generate
 
 
 def _count_trailing_zeros(typing: Any, word: Any) -> Any:
@@ -116,14 +126,14 @@ def _join(builder: Any, value: Any, bits: int, lanes: int, base: int) -> Any:
 
 
 def _digits_before(lanes: int) -> Any:
-    def typed(typing: Any, buffer: Any, end: Any, length: Any) -> Any:
+    def typed(typing: Any, end: Any, length: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            buffer, end, length = arguments
+            end, length = arguments
             mask, count = ir.IntType(lanes), ir.Constant(_I64, lanes)
             vector = ir.VectorType(_I8, lanes)
             lane, zeros = ir.Constant(vector, list(range(lanes))), _all(8, lanes, _ZERO)
             start = builder.sub(end, count)
-            text = _load(context, builder, signature.args[0], buffer, start, vector)
+            text = _load(builder, start, vector)
             # What stands before the number counts as zeros.
             outside = builder.sub(count, length)
             first = _in_all(builder, builder.trunc(outside, _I8), lanes)
@@ -164,7 +174,7 @@ def _digits_before(lanes: int) -> Any:
             return context.make_tuple(builder, signature.return_type, (mantissa, fraction, whole, fine))
 
         found = _tuple(types.uint64, types.int64, types.int64, types.boolean)
-        return found(buffer, types.int64, types.int64), generate
+        return found(types.int64, types.int64), generate
 
     return typed
 
@@ -173,9 +183,10 @@ def _resized(builder: Any, value: Any, kind: Any) -> Any:
     return builder.trunc(value, kind) if value.type.width > kind.width else builder.zext(value, kind)
 
 
-byte_at: Callable[[UInt8, Any], Any] = cast(Any, intrinsic(_load_byte))
-"""The byte at a place that is never negative: Numba's own index would ask."""
-bytes_equal: Callable[[UInt8, Any, Any], Any] = cast(Any, intrinsic(_compare_bytes))
+address: Callable[[UInt8], Any] = cast(Any, intrinsic(_address))
+"""Where an array begins in memory, int64."""
+byte_at: Callable[[Any], Any] = cast(Any, intrinsic(_load_byte))
+bytes_equal: Callable[[Any, Any], Any] = cast(Any, intrinsic(_compare_bytes))
 """Which of the 64 bytes from a place on are this one: a bit for each, the first lowest."""
 trailing_zeros: Callable[[Any], Any] = cast(Any, intrinsic(_count_trailing_zeros))
 """Zero bits below the lowest set one; 64 for zero."""
@@ -184,12 +195,12 @@ ones: Callable[[Any], Any] = cast(Any, intrinsic(_count_ones))
 _leading_zeros: Callable[[Any], Any] = cast(Any, intrinsic(_count_leading_zeros))
 _product: Callable[[Any, Any], Any] = cast(Any, intrinsic(_multiply_wide))
 """(high, low) 64 bits of a product."""
-_digits16: Callable[[UInt8, Any, Any], Any] = cast(Any, intrinsic(_digits_before(16)))
+_digits16: Callable[[Any, Any], Any] = cast(Any, intrinsic(_digits_before(16)))
 """(mantissa, digits after the point, digits before it, well) of the `length` <= 16 bytes before `end`.
 
 No sign, no exponent. Well: only digits, and a point between two of them or none.
 """
-_digits32: Callable[[UInt8, Any, Any], Any] = cast(Any, intrinsic(_digits_before(32)))
+_digits32: Callable[[Any, Any], Any] = cast(Any, intrinsic(_digits_before(32)))
 """The same of up to 32 bytes; well if there are also no more than 19 digits after leading zeros."""
 
 
@@ -197,61 +208,61 @@ _digits32: Callable[[UInt8, Any, Any], Any] = cast(Any, intrinsic(_digits_before
 
 
 @compiled(inline="always")
-def float32_number(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
+def float32_number(begin: Any, end: Any) -> tuple[Any, Any]:
     """(a double whose float32 is that of the number in [begin, end), all well); float32 can hold it."""
-    negative = byte_at(buffer, begin) == _MINUS
+    negative = byte_at(begin) == _MINUS
     # Added, not branched on: signs are as good as random.
     first = begin + np.int64(negative)
     length = end - first
     value, well = np.float64(0), False
     if length <= 16:
-        value, well = _short(buffer, first, end, length)
+        value, well = _short(first, end, length)
     elif length <= 32:
-        value, well = _long(buffer, first, end, length, 0)
+        value, well = _long(first, end, length, 0)
     if not well:
-        value, well = _with_exponent(buffer, first, end)
+        value, well = _with_exponent(first, end)
         if not well:
-            value, well = _exact(buffer, first, end)
+            value, well = _exact(first, end)
             well = well & np.isfinite(np.float32(value))
     return _signed(value, negative), well
 
 
 @compiled
-def float64_number(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
+def float64_number(begin: Any, end: Any) -> tuple[Any, Any]:
     """(the double of the number in [begin, end), all well); it is finite."""
-    negative = byte_at(buffer, begin) == _MINUS
+    negative = byte_at(begin) == _MINUS
     first = begin + np.int64(negative)
     value, well = np.float64(0), False
     if end - first <= 16:
-        value, well = _short(buffer, first, end, end - first)
+        value, well = _short(first, end, end - first)
     if not well:
-        value, well = _exact(buffer, first, end)
+        value, well = _exact(first, end)
     return _signed(value, negative), well
 
 
 @compiled(inline="always")
-def _short(buffer: UInt8, begin: Any, end: Any, length: Any) -> tuple[Any, Any]:
+def _short(begin: Any, end: Any, length: Any) -> tuple[Any, Any]:
     """(double, well) of at most 16 bytes.
 
     Sixteen digits are an integer, whose conversion rounds once; fifteen are an exact double, as is the power
     of ten, and one division rounds once.
     """
-    mantissa, fraction, whole, well = _digits16(buffer, end, length)
-    strict = (byte_at(buffer, begin) != _ZERO) | (whole == 1)
+    mantissa, fraction, whole, well = _digits16(end, length)
+    strict = (byte_at(begin) != _ZERO) | (whole == 1)
     # Signed, which takes one instruction to convert.
     return np.float64(np.int64(mantissa)) / _POWERS[np.uint64(fraction)], well & strict
 
 
 @compiled(inline="always")
-def _long(buffer: UInt8, begin: Any, end: Any, length: Any, power: Any) -> tuple[Any, Any]:
+def _long(begin: Any, end: Any, length: Any, power: Any) -> tuple[Any, Any]:
     """(nearly the double of at most 32 bytes times 10^power, whether its float32 is certain).
 
     Mantissa, power and quotient are rounded once each: 2 units in the last place at most. So the float32 is
     right unless the double is that near to the middle between two (its low 29 bits, which the cast rounds
     away, are 2^28), or where float32 has fewer bits or none.
     """
-    mantissa, fraction, whole, well = _digits32(buffer, end, length)
-    strict = (byte_at(buffer, begin) != _ZERO) | (whole == 1)
+    mantissa, fraction, whole, well = _digits32(end, length)
+    strict = (byte_at(begin) != _ZERO) | (whole == 1)
     power = power - fraction
     value = np.float64(mantissa)
     scale = _POWERS[np.uint64(abs(power)) & np.uint64(63)]
@@ -262,61 +273,61 @@ def _long(buffer: UInt8, begin: Any, end: Any, length: Any, power: Any) -> tuple
 
 
 @compiled(inline="always")
-def _with_exponent(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
+def _with_exponent(begin: Any, end: Any) -> tuple[Any, Any]:
     """(as `_long`) of a number with an exponent of one or two digits, with or without a sign."""
-    fourth = (byte_at(buffer, end - 4) | _LOWER_CASE) == _E
-    third = (byte_at(buffer, end - 3) | _LOWER_CASE) == _E
-    second = (byte_at(buffer, end - 2) | _LOWER_CASE) == _E
+    fourth = (byte_at(end - 4) | _LOWER_CASE) == _E
+    third = (byte_at(end - 3) | _LOWER_CASE) == _E
+    second = (byte_at(end - 2) | _LOWER_CASE) == _E
     cut = 4 if fourth else (3 if third else 2)
-    sign = byte_at(buffer, end - cut + 1)
+    sign = byte_at(end - cut + 1)
     signed = (sign == _MINUS) | (sign == _PLUS)
     digits = cut - 1 - np.int64(signed)
-    units = np.int64(byte_at(buffer, end - 1)) - _ZERO
-    tens = np.int64(byte_at(buffer, end - 2)) - _ZERO if digits == 2 else 0
+    units = np.int64(byte_at(end - 1)) - _ZERO
+    tens = np.int64(byte_at(end - 2)) - _ZERO if digits == 2 else 0
     power = 10 * tens + units
     well = (fourth | third | second) & ((digits == 1) | (digits == 2))
     well &= (units >= 0) & (units < 10) & (tens >= 0) & (tens < 10)
     length = end - cut - begin
     well &= (length >= 1) & (length <= 32)
-    value, certain = _long(buffer, begin, end - cut, length, -power if sign == _MINUS else power)
+    value, certain = _long(begin, end - cut, length, -power if sign == _MINUS else power)
     return value, well & certain
 
 
 @compiled
-def _exact(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
+def _exact(begin: Any, end: Any) -> tuple[Any, Any]:
     """(double, well) of a number without sign, byte by byte."""
     at, mantissa, kept, exponent, rest = begin, np.uint64(0), 0, 0, False
-    while at < end and _is_digit(buffer, at):
+    while at < end and _is_digit(at):
         if kept < _MOST_DIGITS:
-            mantissa = mantissa * _TEN + np.uint64(byte_at(buffer, at) - _DIGIT_ZERO)
+            mantissa = mantissa * _TEN + np.uint64(byte_at(at) - _DIGIT_ZERO)
             kept += 1 if mantissa > 0 else 0
         else:
             exponent += 1
-            rest |= byte_at(buffer, at) != _ZERO
+            rest |= byte_at(at) != _ZERO
         at += 1
-    if at == begin or (byte_at(buffer, begin) == _ZERO and at - begin > 1):
+    if at == begin or (byte_at(begin) == _ZERO and at - begin > 1):
         return 0.0, False
-    if at < end and byte_at(buffer, at) == _DOT:
+    if at < end and byte_at(at) == _DOT:
         at += 1
         first = at
-        while at < end and _is_digit(buffer, at):
+        while at < end and _is_digit(at):
             if kept < _MOST_DIGITS:
-                mantissa = mantissa * _TEN + np.uint64(byte_at(buffer, at) - _DIGIT_ZERO)
+                mantissa = mantissa * _TEN + np.uint64(byte_at(at) - _DIGIT_ZERO)
                 kept += 1 if mantissa > 0 else 0
                 exponent -= 1
             else:
-                rest |= byte_at(buffer, at) != _ZERO
+                rest |= byte_at(at) != _ZERO
             at += 1
         if at == first:
             return 0.0, False
-    if at < end and (byte_at(buffer, at) | _LOWER_CASE) == _E:
+    if at < end and (byte_at(at) | _LOWER_CASE) == _E:
         at += 1
-        minus = at < end and byte_at(buffer, at) == _MINUS
-        if at < end and (minus or byte_at(buffer, at) == _PLUS):
+        minus = at < end and byte_at(at) == _MINUS
+        if at < end and (minus or byte_at(at) == _PLUS):
             at += 1
         first, power = at, 0
-        while at < end and _is_digit(buffer, at):
-            power = min(power * 10 + np.int64(byte_at(buffer, at)) - _ZERO, _HUGE)
+        while at < end and _is_digit(at):
+            power = min(power * 10 + np.int64(byte_at(at)) - _ZERO, _HUGE)
             at += 1
         if at == first:
             return 0.0, False
@@ -334,8 +345,8 @@ def _exact(buffer: UInt8, begin: Any, end: Any) -> tuple[Any, Any]:
 
 
 @compiled(inline="always")
-def _is_digit(buffer: UInt8, at: Any) -> Any:
-    return byte_at(buffer, at) - _DIGIT_ZERO < 10
+def _is_digit(at: Any) -> Any:
+    return byte_at(at) - _DIGIT_ZERO < 10
 
 
 # --- Mantissa and power of ten, exactly -------------------------------------------------------------------

@@ -17,6 +17,7 @@ from ranking.compiled.decimals import EXACT, UInt8, leading_digits, number, word
 from ranking.compiled.digits import (
     AFTER,
     BEFORE,
+    address,
     byte_at,
     bytes_equal,
     float32_number,
@@ -32,7 +33,6 @@ _QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58
 _OPEN_LIST, _BACKSLASH, _CLOSE_LIST, _OPEN_MAP, _CLOSE_MAP = 91, 92, 93, 123, 125
 _N, _U, _L = 110, 117, 108
 _NONE, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
-_NULL, _FOUR_BYTES = np.uint64(int.from_bytes(b"null", "little")), np.uint64(0xFFFFFFFF)
 _USUAL = 10
 """So many commas in 64 bytes are written down without asking how many there are."""
 
@@ -99,16 +99,16 @@ def _value(buffer: UInt8, at: Any) -> tuple[Any, float, bool]:
 
 
 @compiled(inline="always")
-def _find_ends(buffer: UInt8, at: Any, width: Any, ends: Int64) -> Any:
+def _find_ends(at: Any, limit: Any, width: Any, ends: Int64) -> Any:
     """The place after the array of `width` values that begins before `at`, each one's end in `ends`; or -1.
 
     `ends` has room for `width` + `_USUAL` places. Any comma and bracket ends a value: a string that holds one
-    is no number anyway.
+    is no number anyway. Places here and below are addresses.
     """
     count = np.int64(0)
-    while at < len(buffer) - AFTER:
-        closing = bytes_equal(buffer, at, _CLOSE_LIST)
-        marks = bytes_equal(buffer, at, _COMMA) | closing
+    while at < limit:
+        closing = bytes_equal(at, _CLOSE_LIST)
+        marks = bytes_equal(at, _COMMA) | closing
         if closing != _NONE:
             marks &= closing ^ (closing - _ONE)  # what comes after the first bracket is not of this array
         more = ones(marks)
@@ -131,21 +131,21 @@ def _find_ends(buffer: UInt8, at: Any, width: Any, ends: Int64) -> Any:
 
 
 @compiled
-def _read_values(buffer: UInt8, at: Any, ends: Int64, row: Float32) -> bool:
+def _read_values(at: Any, ends: Int64, row: Float32) -> bool:
     """Whether numbers and nulls stood from `at` on, up to each of the ends: then they are in the row."""
     for column in range(len(row)):
         end = ends[column]
-        begin = at + np.int64(byte_at(buffer, at) == 32)
-        if byte_at(buffer, begin) <= 32:
-            begin = _skip_space(buffer, begin)
-        if byte_at(buffer, begin) == _N:
-            if not _is_null(buffer, begin, end):
+        begin = at + np.int64(byte_at(at) == 32)
+        while _is_space(byte_at(begin)):
+            begin += 1
+        if byte_at(begin) == _N:
+            if not _is_null(begin, end):
                 return False
             row[column] = np.nan
         else:
-            value, well = float32_number(buffer, begin, end)
+            value, well = float32_number(begin, end)
             if not well:
-                value, well = float32_number(buffer, begin, _without_space(buffer, begin, end))
+                value, well = float32_number(begin, _without_space(begin, end))
                 if not well:
                     return False
             row[column] = value
@@ -154,15 +154,20 @@ def _read_values(buffer: UInt8, at: Any, ends: Int64, row: Float32) -> bool:
 
 
 @compiled
-def _is_null(buffer: UInt8, begin: Any, end: Any) -> Any:
-    last = _without_space(buffer, begin, end)
-    return (last - begin == 4) & (word_at(buffer, begin) & _FOUR_BYTES == _NULL)
+def _is_space(byte: Any) -> Any:
+    return (byte <= 32) & ((byte == 32) | (byte == 10) | (byte == 13) | (byte == 9))
 
 
 @compiled
-def _without_space(buffer: UInt8, begin: Any, end: Any) -> Any:
+def _is_null(begin: Any, end: Any) -> Any:
+    null = (byte_at(begin) == _N) & (byte_at(begin + 1) == _U) & (byte_at(begin + 2) == _L)
+    return null & (byte_at(begin + 3) == _L) & (_without_space(begin, end) == begin + 4)
+
+
+@compiled
+def _without_space(begin: Any, end: Any) -> Any:
     """Where the text in [begin, end) ends before space."""
-    while end > begin and (buffer[end - 1] == 32 or 9 <= buffer[end - 1] <= 10 or buffer[end - 1] == 13):
+    while end > begin and _is_space(byte_at(end - 1)):
         end -= 1
     return end
 
@@ -173,6 +178,8 @@ def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
     rows, width = matrix.shape
     # First where each number ends, then the numbers: none waits for the one before it.
     ends = np.empty(width + _USUAL, np.int64)
+    start = address(buffer)
+    limit = start + len(buffer) - AFTER
     at: Any = np.int64(BEFORE)
     if nested:
         at = _skip_space(buffer, at)
@@ -183,10 +190,10 @@ def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
         at = _skip_space(buffer, at)
         if buffer[at] != _OPEN_LIST:
             return False
-        after = _find_ends(buffer, at + 1, width, ends)
-        if after < 0 or not _read_values(buffer, at + 1, ends, matrix[row]):
+        after = _find_ends(start + at + 1, limit, width, ends)
+        if after < 0 or not _read_values(start + at + 1, ends, matrix[row]):
             return False
-        at = after
+        at = after - start
         if nested:
             at = _skip_space(buffer, at)
             if buffer[at] != (_COMMA if row + 1 < rows else _CLOSE_LIST):

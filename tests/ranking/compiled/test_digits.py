@@ -24,7 +24,8 @@ def read(reader: Any, text: str, before: bytes = b"7", after: bytes = b"7") -> t
     content = text.encode()
     room = before * BEFORE, after * AFTER
     buffer = np.frombuffer(b"".join([room[0], content, room[1]]), np.uint8)
-    value, well = reader(buffer, BEFORE, BEFORE + len(content))
+    begin = buffer.ctypes.data + BEFORE
+    value, well = reader(begin, begin + len(content))
     return value, bool(well)
 
 
