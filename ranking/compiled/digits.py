@@ -87,6 +87,15 @@ def _compare_bytes(typing: Any, at: Any, byte: Any) -> Any:
     return types.uint64(types.int64, types.uint8), generate
 
 
+def _compare_texts(typing: Any, one: Any, other: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first, second = (_load(builder, argument, ir.VectorType(_I8, 32)) for argument in arguments)
+        equal = builder.bitcast(builder.icmp_unsigned("==", first, second), _I32)
+        return builder.zext(equal, _I64)
+
+    return types.uint64(types.int64, types.int64), generate
+
+
 def _count_trailing_zeros(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(_I1, 0))
@@ -188,6 +197,8 @@ address: Callable[[UInt8], Any] = cast(Any, intrinsic(_address))
 byte_at: Callable[[Any], Any] = cast(Any, intrinsic(_load_byte))
 bytes_equal: Callable[[Any, Any], Any] = cast(Any, intrinsic(_compare_bytes))
 """Which of the 64 bytes from a place on are this one: a bit for each, the first lowest."""
+texts_equal: Callable[[Any, Any], Any] = cast(Any, intrinsic(_compare_texts))
+"""Which of the 32 bytes from two places on are the same: a bit for each, the first lowest."""
 trailing_zeros: Callable[[Any], Any] = cast(Any, intrinsic(_count_trailing_zeros))
 """Zero bits below the lowest set one; 64 for zero."""
 ones: Callable[[Any], Any] = cast(Any, intrinsic(_count_ones))

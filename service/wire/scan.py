@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ranking.compiled.decimals import EXACT, UInt8, leading_digits, number, word_at
+from ranking.compiled.decimals import UInt8
 from ranking.compiled.digits import (
     AFTER,
     BEFORE,
@@ -22,6 +22,7 @@ from ranking.compiled.digits import (
     bytes_equal,
     float32_number,
     ones,
+    texts_equal,
     trailing_zeros,
 )
 from ranking.compiled.jit import compiled
@@ -29,10 +30,12 @@ from ranking.compiled.names import Int32, NameTable, find, hash_start, hash_step
 from ranking.compiled.warming import warms
 from ranking.data.arrays import Float32, Int64
 
-_QUOTE, _COMMA, _MINUS, _DOT, _ZERO, _NINE, _COLON = 34, 44, 45, 46, 48, 57, 58
+_QUOTE, _COMMA, _COLON = 34, 44, 58
 _OPEN_LIST, _BACKSLASH, _CLOSE_LIST, _OPEN_MAP, _CLOSE_MAP = 91, 92, 93, 123, 125
 _N, _U, _L = 110, 117, 108
-_NONE, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+_LEAD = 32
+"""The longest text up to a value that is compared at once."""
 _USUAL = 10
 """So many commas in 64 bytes are written down without asking how many there are."""
 
@@ -68,34 +71,6 @@ def _skip_space(buffer: UInt8, at: Any) -> Any:
     while buffer[at] == 32 or 9 <= buffer[at] <= 10 or buffer[at] == 13:
         at += 1
     return at
-
-
-@compiled
-def _is_digit(byte: Any) -> bool:
-    return (byte >= _ZERO) & (byte <= _NINE)  # type: ignore[no-any-return]
-
-
-@compiled
-def _value(buffer: UInt8, at: Any) -> tuple[Any, float, bool]:
-    """(end, value, all well) of the JSON number or null here.
-
-    JSON is stricter than `number`: a digit on both sides of a point, and no zero before other digits.
-    """
-    if buffer[at] == _N:
-        null = buffer[at + 1] == _U and buffer[at + 2] == _L and buffer[at + 3] == _L
-        return at + 4, np.nan, null
-    first = at + np.int64(buffer[at] == _MINUS)
-    digits = leading_digits(word_at(buffer, first))
-    point = first + np.int64(digits)
-    while digits == _EIGHT and _is_digit(buffer[point]):
-        point += 1
-    end, value, state = number(buffer, at)
-    strict = (
-        (digits > _NONE)
-        & ((buffer[first] != _ZERO) | (digits == _ONE))
-        & ((buffer[point] != _DOT) | _is_digit(buffer[point + 1]))
-    )
-    return end, value, strict & (state == EXACT)
 
 
 @compiled(inline="always")
@@ -138,19 +113,28 @@ def _read_values(at: Any, ends: Int64, row: Float32) -> bool:
         begin = at + np.int64(byte_at(at) == 32)
         while _is_space(byte_at(begin)):
             begin += 1
-        if byte_at(begin) == _N:
-            if not _is_null(begin, end):
-                return False
-            row[column] = np.nan
-        else:
-            value, well = float32_number(begin, end)
-            if not well:
-                value, well = float32_number(begin, _without_space(begin, end))
-                if not well:
-                    return False
-            row[column] = value
+        value, well = _value(begin, end)
+        if not well:
+            return False
+        row[column] = value
         at = end + 1
     return True
+
+
+@compiled(inline="always")
+def _value(begin: Any, end: Any) -> tuple[Any, Any]:
+    """(value, well) of the number or null in [begin, end), which may have space behind it."""
+    if byte_at(begin) == _N:
+        return np.nan, _is_null(begin, end)
+    value, well = float32_number(begin, end)
+    if not well:
+        value, well = _before_space(begin, end)
+    return value, well
+
+
+@compiled
+def _before_space(begin: Any, end: Any) -> tuple[Any, Any]:
+    return float32_number(begin, _without_space(begin, end))
 
 
 @compiled
@@ -227,37 +211,65 @@ def _name(buffer: UInt8, at: Any, text: UInt8, starts: Int64, slots: Int32, gues
 def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix: Float32) -> bool:
     """Whether the buffer held objects of known names for the whole matrix; what is absent there stays."""
     rows, width = matrix.shape
-    # Callers name the same features in the same order for every candidate: look there first.
-    before = np.full(width, -1, np.int64)
+    # Callers name the same features in the same order for every candidate. So for each place of an object we
+    # keep its column, and where the text stood that led to its value: from the brace or comma before the name
+    # to the first byte of the value.
+    columns, leads, lengths = np.full(width, -1), np.zeros(width, np.int64), np.full(width, _LEAD + 1)
+    start = address(buffer)
+    limit = start + len(buffer) - AFTER
     at: Any = np.int64(BEFORE)
     for row in range(rows):
         at = _skip_space(buffer, at)
         if buffer[at] != _OPEN_MAP:
             return False
-        at = _skip_space(buffer, at + 1)
-        place = 0
-        while buffer[at] != _CLOSE_MAP:
-            if place > 0:
-                if buffer[at] != _COMMA:
+        last = _skip_space(buffer, at + 1)
+        place, at = 0, start + at
+        if buffer[last] == _CLOSE_MAP:
+            at = start + last
+        while byte_at(at) != _CLOSE_MAP:
+            if place == width:
+                return False
+            if lengths[place] <= _LEAD and _begins_alike(at, leads[place], lengths[place]):
+                column, begin = columns[place], at + lengths[place]
+            else:
+                inside = _skip_space(buffer, at + 1 - start)
+                if buffer[inside] != _QUOTE:
                     return False
-                at = _skip_space(buffer, at + 1)
-            if place == width or buffer[at] != _QUOTE:
-                return False
-            at, column = _name(buffer, at + 1, text, starts, slots, before[place])
-            if column < 0:
-                return False
-            before[place] = column
-            at = _skip_space(buffer, at)
-            if buffer[at] != _COLON:
-                return False
-            at, value, well = _value(buffer, _skip_space(buffer, at + 1))
+                inside, column = _name(buffer, inside + 1, text, starts, slots, columns[place])
+                if column < 0:
+                    return False
+                inside = _skip_space(buffer, inside)
+                if buffer[inside] != _COLON:
+                    return False
+                begin = start + _skip_space(buffer, inside + 1)
+                columns[place], leads[place], lengths[place] = column, at, begin - at
+            while _is_space(byte_at(begin)):
+                begin += 1
+            at = _value_end(begin, limit)
+            value, well = _value(begin, at)
             if not well:
                 return False
             matrix[row, column] = value
-            at = _skip_space(buffer, at)
             place += 1
-        at += 1
+        at += 1 - start
     return bool(_skip_space(buffer, at) == len(buffer) - AFTER)
+
+
+@compiled(inline="always")
+def _begins_alike(one: Any, other: Any, length: Any) -> Any:
+    """Whether the first 1 to 32 bytes from both places on are the same."""
+    return trailing_zeros(~texts_equal(one, other)) >= length
+
+
+@compiled(inline="always")
+def _value_end(at: Any, limit: Any) -> Any:
+    """The first comma or closing brace from here on, or a place behind the text, which ends no value."""
+    while at < limit:
+        marks = bytes_equal(at, _COMMA) | bytes_equal(at, _CLOSE_MAP)
+        if marks != _NONE:
+            return at + trailing_zeros(marks)
+        at += 64
+    return limit
 
 
 def _scan_each_form() -> None:
