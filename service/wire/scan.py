@@ -3,7 +3,9 @@
 It reads what is well formed and usual: numbers and nulls in arrays of the model's width, or in objects whose
 keys are plain names of the model. For anything else it says no, and the slow way (`decoding`, `candidates`)
 reads the request again and finds the words for what is wrong.
-What it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
+
+It looks for the ends of numbers first (`_find_ends`, `_value_end`) and reads the numbers after
+(`ranking.compiled.digits`), so that none waits for the one before it. What it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
 """
 
 from __future__ import annotations

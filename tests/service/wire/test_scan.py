@@ -62,6 +62,10 @@ def test_numbers_equal_float_then_float32(rows: list[list[Any]], indent: int | N
         "0.8444218515250481",
         "100.125",
         "null",
+        "1e-45",
+        "1e-200",
+        "16777217.00000000000001",
+        "12345678901234567890123",
     ],
 )
 def test_the_usual_numbers_are_read(text: str) -> None:
@@ -75,11 +79,12 @@ def test_the_usual_numbers_are_read(text: str) -> None:
     [
         "01", "-", "+1", ".5", "5.", "1.e5", "1e", "1e+", "--1", "1_0", "0x10", "NaN", "Infinity", "nul",
         "nulll",
-        "true", '"1"', "[1]", "{}", "1 2", "", "1e999", "00", "-01", "1.5.2",
+        "true", '"1"', "[1]", "{}", "1 2", "", "1e999", "00", "-01", "1.5.2", "-null", "n", "null 1", "1e39",
+        "3.4028235677973366e38", "- 1", "1,", "1\\n",
     ],
 )  # fmt: skip
 def test_what_is_no_json_number_is_left_to_the_slow_way(text: str) -> None:
-    """JSON is stricter than LETOR, whose number reader this is."""
+    """Whether it is the last of a row or not."""
     assert scan_rows([f"[{text},1,2,3]".encode()], TABLE) is None
     assert scan_rows([f"[1,2,3,{text}]".encode()], TABLE) is None
     assert scan_rows([f'{{"a": {text}}}'.encode()], TABLE) is None
@@ -105,6 +110,69 @@ def test_an_empty_map_is_a_row_of_missing_values() -> None:
     """And the last of equal names counts, as with any JSON reader."""
     found = scan_rows([b"{}", b'{"a":1,"a":2}'], TABLE)
     assert same(found, [[None] * 4, [None, None, 2, None]])
+
+
+@pytest.mark.parametrize("space", ["", " ", "  ", "\n", "\t \r\n ", " " * 70])
+def test_space_may_stand_around_every_value(space: str) -> None:
+    """Of any kind and length, and none of it elsewhere."""
+    row = [1, -2.5, None, 0.8444218515250481]
+    texts = ["1", "-2.5", "null", "0.8444218515250481"]
+    dense = "[" + ",".join(f"{space}{text}{space}" for text in texts) + "]"
+    members = (
+        f'{space}"{name}"{space}:{space}{text}{space}' for name, text in zip(NAMES, texts, strict=True)
+    )
+    named = "{" + ",".join(members) + "}"
+    for piece in (dense, named):
+        assert same(scan_rows([f"{piece}{space}".encode()] * 2, TABLE), [row] * 2)
+    whole = f"{space}[{space}{dense}{space},{space}{dense}{space}]{space}"
+    assert same(scan_matrix(whole.encode(), 2, 4), [row] * 2)
+    for other in ("\0", "\x0b", "\x1f", "\u00a0"):
+        assert scan_rows([dense.replace("-2.5", f"-2.5{other}").encode()], TABLE) is None
+        assert scan_rows([dense.replace("-2.5", f"{other}-2.5").encode()], TABLE) is None
+
+
+@pytest.mark.parametrize("width", [1, 9, 10, 11, 31, 63, 64, 65, 136, 700])
+@pytest.mark.parametrize("digits", [1, 6, 17])
+def test_rows_of_any_width_are_read(width: int, digits: int) -> None:
+    """Short values have more commas in 64 bytes than are usual, long rows go over many such pieces."""
+    source = np.random.default_rng(width)
+    rows = [[float(f"{value:.{digits}g}") for value in source.normal(size=width)] for _ in range(5)]
+    table = name_table([f"f{column}" for column in range(width)])
+    if digits == 1:
+        rows = [[round(9 * value) for value in row] for row in rows]
+    compact = [json.dumps(row, separators=(",", ":")).encode() for row in rows]
+    assert same(scan_rows(compact, table), rows)
+    assert same(scan_matrix(json.dumps(rows).encode(), 5, width), rows)
+    for other in (width - 1, width + 1):
+        assert scan_matrix(json.dumps(rows).encode(), 5, other) is None
+
+
+def test_each_row_may_name_its_features_otherwise() -> None:
+    """The text that led to a value in one row is only where the next one is looked for first."""
+    pieces = [
+        b'{"a": 1, "bm25": 2}',
+        b'{"a": 3, "bm25": 4}',
+        b'{"a":  5,"bm25" : 6}',
+        b'{"bm25": 7, "a": 8}',
+        b'{"a": 9}',
+        b"{ }",
+        '{"prix €": 10, "a": 11, "bm25": 12}'.encode(),
+        b'{"a": 13, "bm25": 14, "' + b"b" * 40 + b'": 15}',
+        b'{"a": 16, "bm25": 17, "' + b"b" * 40 + b'": null}',
+    ]
+    expected = [
+        [2, None, 1, None], [4, None, 3, None], [6, None, 5, None], [7, None, 8, None], [None, None, 9, None],
+        [None] * 4, [12, 10, 11, None], [14, None, 13, 15], [17, None, 16, None],
+    ]  # fmt: skip
+    assert same(scan_rows(pieces, TABLE), expected)
+
+
+def test_a_name_that_begins_like_the_one_before_is_another() -> None:
+    """All of the text up to the value is compared."""
+    table = name_table(["x", "xy", "xz"])
+    found = scan_rows([b'{"xy":1}', b'{"xz":2}', b'{"x":3}'], table)
+    assert same(found, [[None, 1, None], [None, None, 2], [3, None, None]])
+    assert scan_rows([b'{"xy":1}', b'{"xyz":2}'], table) is None
 
 
 @settings(max_examples=300, deadline=None)
