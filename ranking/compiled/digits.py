@@ -25,7 +25,7 @@ from ranking.compiled.decimals import UInt8
 from ranking.compiled.jit import compiled
 
 BEFORE, AFTER = 40, 96
-"""32 lanes end at a number's end, or at its exponent; 64 begin at most 32 bytes after the content."""
+"""32 lanes end at a number's end, or at its exponent; 64 bytes are compared from within the content."""
 
 _PLUS, _MINUS, _DOT, _ZERO, _E = 43, 45, 46, 48, 101
 _POWERS = np.array([float(f"1e{k}") for k in range(64)])

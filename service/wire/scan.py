@@ -5,7 +5,8 @@ keys are plain names of the model. For anything else it says no, and the slow wa
 reads the request again and finds the words for what is wrong.
 
 It looks for the ends of numbers first (`_find_ends`, `_value_end`) and reads the numbers after
-(`ranking.compiled.digits`), so that none waits for the one before it. What it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
+(`ranking.compiled.digits`), so that none waits for the one before it. What
+it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
 """
 
 from __future__ import annotations
