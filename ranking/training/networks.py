@@ -45,11 +45,7 @@ class NetworkRun:
     @property
     def course(self) -> Course:
         kept = self.kept.watch.course
-        others = {
-            one.config.network.inputs: one.watch.history
-            for one in self.tried
-            if one is not self.kept
-        }
+        others = {one.config.network.inputs: one.watch.history for one in self.tried if one is not self.kept}
         return Course({**kept.curves, **others}, kept.best_round, kept.rounds)
 
     @property

@@ -2,7 +2,8 @@
 
     columns         thresholds to columns: rows as bytes
     layout          a forest as the kernels read it
-    kernels         the compiled evaluation
+    kernels         the compiled evaluation of blocks of rows
+    walking         that of few rows
     contributions   TreeSHAP
     evaluator       all of it for one forest: score, best, contributions
 
@@ -17,7 +18,7 @@ from ranking.compiled.warming import warm_up as compile_pieces
 from ranking.compiled.warming import warms
 from ranking.trees.backends import BACKENDS
 from ranking.trees.forest import NAN_IS_MISSING, Forest
-from ranking.trees.scoring.evaluator import ForestEvaluator
+from ranking.trees.scoring.evaluator import WALKED, ForestEvaluator
 
 __all__ = ["ForestEvaluator", "warm_up"]
 
@@ -40,8 +41,15 @@ def _stump(dtype: str) -> ForestEvaluator:
     return ForestEvaluator.of(stump)
 
 
+def _score(dtype: str) -> None:
+    """Few rows are walked, more are not."""
+    stump = _stump(dtype)
+    for count in (1, WALKED + 1):
+        stump.score(np.zeros((count, 1), np.float32))
+
+
 _ROW = np.zeros((1, 1), np.float32)
-warms("scoring float32", lambda: _stump("float32").score(_ROW))
-warms("scoring float64", lambda: _stump("float64").score(_ROW))
+warms("scoring float32", lambda: _score("float32"))
+warms("scoring float64", lambda: _score("float64"))
 warms("contributions float32", lambda: _stump("float32").contributions(_ROW))
 warms("contributions float64", lambda: _stump("float64").contributions(_ROW))

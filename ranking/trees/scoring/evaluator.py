@@ -17,9 +17,10 @@ from ranking.trees.scoring.columns import Columns, columns_of
 from ranking.trees.scoring.contributions import LANES, Paths, add_contributions, paths_of, quadrature
 from ranking.trees.scoring.kernels import BLOCK, add_scores, add_trees, encode_rows
 from ranking.trees.scoring.layout import Layout, lay_out
+from ranking.trees.scoring.walking import Walk, add_walked, lay_walk
 
-WALKED = 4
-"""Up to so many rows are walked: bit vectors cost the same for one row as for a whole block."""
+WALKED = 10
+"""Up to so many rows are walked: bit vectors cost the same for one row as for 32."""
 
 _ROUNDING = 2.0**-20
 """Of the largest possible sum: more than any order of summation can be off by, in float32 too."""
@@ -36,6 +37,7 @@ class ForestEvaluator:
     nan_is_zero: bool
     columns: Columns
     layout: Layout
+    walk: Walk | None
     column: Array
     place: Array
 
@@ -46,7 +48,7 @@ class ForestEvaluator:
             forest.first_split, forest.first_leaf, forest.left, forest.right, column, place, forest.value,
             len(columns.feature),
         )  # fmt: skip
-        return cls(forest, nan_is_zero, columns, layout, column, place)
+        return cls(forest, nan_is_zero, columns, layout, lay_walk(columns, layout), column, place)
 
     def score(self, features: Float32, threads: int = 1) -> Array:
         """Raw scores [rows] of float32 [rows, features]; NaN is missing.
@@ -66,7 +68,10 @@ class ForestEvaluator:
         return self._averaged(scores)
 
     def _add(self, rows: Array, scores: Array) -> None:
-        add_scores(self.columns, self.layout, rows, self.nan_is_zero, WALKED, scores)
+        if self.walk is not None and len(rows) <= WALKED:
+            add_walked(self.walk, rows, self.nan_is_zero, scores)
+        else:
+            add_scores(self.columns, self.layout, rows, self.nan_is_zero, scores)
 
     def _averaged(self, scores: Array) -> Array:
         if self.forest.average:
@@ -81,7 +86,7 @@ class ForestEvaluator:
         codes = encode_rows(self.columns, _bits(features), self.nan_is_zero)
         scores = np.full(len(features), self.forest.base, self.forest.value.dtype)
         for begin, end in itertools.pairwise([0, *counts]):
-            add_trees(self.layout, codes, WALKED, begin, end, scores)
+            add_trees(self.layout, codes, begin, end, scores)
             yield scores / end if self.forest.average else scores.copy()
 
     def best(self, features: Float32, k: int, parts: int = 4) -> tuple[Array, Array]:
@@ -97,7 +102,7 @@ class ForestEvaluator:
         cuts = np.linspace(0, self.forest.tree_count, parts + 1).astype(int)
         least, most, slack = self._still_to_come
         for begin, end in itertools.pairwise(cuts):
-            add_trees(self.layout, codes, WALKED, int(begin), int(end), scores)
+            add_trees(self.layout, codes, int(begin), int(end), scores)
             if end < self.forest.tree_count and len(kept) > k > 0:
                 floor = np.partition(scores, -k)[-k] + least[end] - slack
                 stays = np.flatnonzero(scores + most[end] + slack >= floor)

@@ -7,10 +7,11 @@ blocks    128 rows at a time against bit vectors (QuickScorer: Lucchese et al. 2
           row that goes to the other child cannot end in any of them: their bits are cleared. What is left has
           the exit leaf as its lowest bit, whatever the order of the splits, so that there is no branch on the
           data. For each 8 leaves of a tree one vector holds a byte of such bits a row.
-walk      from split to child split, four ways at once to hide the latency. For few rows, and for
-          trees of more than 256 leaves.
+walk      from split to child split, four rows at once to hide the latency. For trees of more than 256 leaves;
+          few rows are walked otherwise (`walking`).
 
-Vectors are written as LLVM instructions on <32 x i8>: AVX2 or AVX-512, or pairs of SSE2 or NEON. Values are
+Vectors are written as LLVM instructions on <32 x i8> and <64 x i8>: as many of AVX-512, AVX2, SSE2 or NEON as
+they take. Values are
 summed in the order of the trees, in their own dtype: the boosters' own sums, bit for bit.
 """
 
@@ -31,7 +32,6 @@ from ranking.trees.scoring.columns import PIVOTS
 BLOCK = 128
 """Rows evaluated at once."""
 
-_VECTOR = 32
 _INFINITE = 0x7F800000
 
 
@@ -63,62 +63,89 @@ def _splat(builder: Any, value: Any, count: int) -> Any:
 
 
 def _exit_leaves_code(
-    typingctx: Any, entries: Any, begin: Any, end: Any, codes: Any, first: Any, leaves: Any
+    typingctx: Any,
+    entries: Any,
+    begin: Any,
+    end: Any,
+    codes: Any,
+    first: Any,
+    leaves: Any,
+    vectors: Any,
+    width: Any,
 ) -> Any:
     """Run one group's entries over a block, and put the exit leaf of the rows that end in it into `leaves`.
 
     `codes` int8 [columns × BLOCK]; `first` is the number of the group's first leaf; `leaves` uint8 [BLOCK].
+    The rows are the first `vectors` times `width` of the block, both literal.
 
     Codes are signed: AVX2 and SSE2 have no unsigned comparison of bytes.
     """
-    signature = types.void(entries, types.int64, types.int64, codes, types.int64, leaves)
+    if not all(isinstance(one, types.IntegerLiteral) for one in (vectors, width)):
+        return None
+    count, lanes = vectors.literal_value, width.literal_value
+    signature = types.void(entries, types.int64, types.int64, codes, types.int64, leaves, vectors, width)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, word = ir.IntType(8), ir.IntType(64)
-        rows = ir.VectorType(byte, _VECTOR)
-        ones = ir.Constant(rows, [255] * _VECTOR)
+        rows = ir.VectorType(byte, lanes)
+        ones = ir.Constant(rows, [255] * lanes)
         entry_data, code_data, leaf_data = (
             context.make_array(kind)(context, builder, value).data
             for kind, value in zip(signature.args, arguments, strict=True)
             if isinstance(kind, types.Array)
         )
-        _, begins, ends, _, first_leaf, _ = arguments
+        _, begins, ends, _, first_leaf, *_ = arguments
 
         def vector(data: Any, at: Any) -> Any:
             return builder.bitcast(builder.gep(data, [at]), rows.as_pointer())
 
-        alive = [cgutils.alloca_once(builder, rows) for _ in range(BLOCK // _VECTOR)]  # type: ignore[no-untyped-call]
+        alive = [cgutils.alloca_once(builder, rows) for _ in range(count)]  # type: ignore[no-untyped-call]
         for one in alive:
             builder.store(ones, one)
         with cgutils.for_range_slice(builder, begins, ends, ir.Constant(word, 1)) as (at, _):
             entry = builder.load(builder.gep(entry_data, [at]))
             column = builder.zext(builder.lshr(entry, ir.Constant(entry.type, 16)), word)
             bound = builder.trunc(builder.lshr(entry, ir.Constant(entry.type, 8)), byte)
-            bounds = _splat(builder, bound, _VECTOR)
-            clears = _splat(builder, builder.trunc(entry, byte), _VECTOR)
+            bounds = _splat(builder, bound, lanes)
+            clears = _splat(builder, builder.trunc(entry, byte), lanes)
             start = builder.mul(column, ir.Constant(word, BLOCK))
             for i, one in enumerate(alive):
-                part = vector(code_data, builder.add(start, ir.Constant(word, i * _VECTOR)))
+                part = vector(code_data, builder.add(start, ir.Constant(word, i * lanes)))
                 code = builder.load(part, align=1)
                 below = builder.sext(builder.icmp_signed(">", bounds, code), rows)
                 kept = builder.not_(builder.and_(below, clears))
                 builder.store(builder.and_(builder.load(one), kept), one)
         trailing_zeros = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(rows, [rows, ir.IntType(1)]), f"llvm.cttz.v{_VECTOR}i8"
+            builder.module, ir.FunctionType(rows, [rows, ir.IntType(1)]), f"llvm.cttz.v{lanes}i8"
         )
         for i, one in enumerate(alive):
-            target = vector(leaf_data, ir.Constant(word, i * _VECTOR))
+            target = vector(leaf_data, ir.Constant(word, i * lanes))
             bits = builder.load(one)
             lowest = builder.call(trailing_zeros, [bits, ir.Constant(ir.IntType(1), 0)])
-            leaf = builder.add(lowest, _splat(builder, builder.trunc(first_leaf, byte), _VECTOR))
-            here = builder.icmp_unsigned("!=", bits, ir.Constant(rows, [0] * _VECTOR))
+            leaf = builder.add(lowest, _splat(builder, builder.trunc(first_leaf, byte), lanes))
+            here = builder.icmp_unsigned("!=", bits, ir.Constant(rows, [0] * lanes))
             builder.store(builder.select(here, leaf, builder.load(target, align=1)), target, align=1)
         return context.get_dummy_value()
 
     return signature, build
 
 
-_exit_leaves: Any = intrinsic(_exit_leaves_code)
+_exit_leaves: Any = intrinsic(prefer_literal=True)(_exit_leaves_code)
+
+
+@compiled(inline="always")
+def _exit_leaves_of_group(
+    rows: int, entries: Any, begin: int, end: int, codes: Any, first: int, leaves: Any
+) -> None:  # pragma: no cover - compiled
+    """The same for a block's first rows: no vector without any, and two wide ones for a full block."""
+    if rows <= 32:
+        _exit_leaves(entries, begin, end, codes, first, leaves, 1, 32)
+    elif rows <= 64:
+        _exit_leaves(entries, begin, end, codes, first, leaves, 2, 32)
+    elif rows <= 96:
+        _exit_leaves(entries, begin, end, codes, first, leaves, 3, 32)
+    else:
+        _exit_leaves(entries, begin, end, codes, first, leaves, 2, 64)
 
 
 @compiled
@@ -133,7 +160,7 @@ def _encode(
         values = rows[first : first + count, feature[c]]
         if rule[c] >= IN_SET_LEFT:
             words = set_words[set_starts[size[c]] : set_starts[size[c] + 1]]
-            _encode_categories(values, words, rule[c] == IN_SET_LEFT, missing[c], nan_is_zero, part)
+            encode_categories(values, words, rule[c] == IN_SET_LEFT, missing[c], nan_is_zero, part)
         else:
             _encode_numbers(
                 values, pivots, c * PIVOTS, keys, key_starts[c], size[c] > PIVOTS, missing[c], zero_up_to,
@@ -146,6 +173,23 @@ def _encode(
 
 
 @compiled(inline="always")
+def key_of(
+    bits: Any, zero_up_to: int, zero_is_missing: bool, nan_is_zero: bool
+) -> Any:  # pragma: no cover - compiled
+    """(the integer, int32, in the order of float32 values, is it missing?) of a float32's bits.
+
+    A magnitude, as bits, of no more than `zero_up_to` is 0.
+    """
+    magnitude = bits & np.int32(0x7FFFFFFF)
+    is_nan = magnitude > _INFINITE
+    is_zero = (magnitude <= zero_up_to) | (nan_is_zero & is_nan)
+    is_missing = (zero_is_missing & is_zero) | (is_nan & (not nan_is_zero))
+    # Chosen, not branched on: zeros come and go without a pattern.
+    kept = np.int32(0) if is_zero else bits
+    return np.int32(kept ^ ((kept >> np.int32(31)) & np.int32(0x7FFFFFFF))), is_missing
+
+
+@compiled(inline="always")
 def _encode_numbers(
     values: Any, pivots: Any, pivots_at: int, keys: Any, keys_at: int, many: bool, missing: int,
     zero_up_to: int, zero_is_missing: bool, nan_is_zero: bool, codes: Any,
@@ -153,14 +197,7 @@ def _encode_numbers(
     """Keys below each value, less 128; a magnitude, as bits, of no more than `zero_up_to` is 0."""
     instead = np.int64(missing) - 128
     for r in range(len(values)):
-        bits = values[r]
-        magnitude = bits & np.int32(0x7FFFFFFF)
-        is_nan = magnitude > _INFINITE
-        is_zero = (magnitude <= zero_up_to) | (nan_is_zero & is_nan)
-        is_missing = (zero_is_missing & is_zero) | (is_nan & (not nan_is_zero))
-        # Chosen, not branched on: zeros come and go without a pattern.
-        bits = np.int32(0) if is_zero else bits
-        key = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+        key, is_missing = key_of(values[r], zero_up_to, zero_is_missing, nan_is_zero)
         part = np.int64(0)
         if many:
             part = _count_below(pivots, pivots_at, key) * PIVOTS
@@ -169,7 +206,7 @@ def _encode_numbers(
 
 
 @compiled
-def _encode_categories(
+def encode_categories(
     values: Any, words: Any, left_set: bool, missing: int, nan_is_zero: bool, codes: Any
 ) -> None:  # pragma: no cover - compiled
     """−128 for the left, 127 for the right; LightGBM takes −0.9 for category 0, XGBoost for none."""
@@ -218,28 +255,6 @@ def _leaves_of_four(
 
 
 @compiled
-def _walk_trees(
-    roots: Any, nodes: Any, node_value: Any, codes: Any, row: int, score: float
-) -> float:  # pragma: no cover - compiled
-    """A row's score with the trees of these roots added, in their order."""
-    trees = len(roots)
-    whole = trees - trees % 4
-    for tree in range(0, whole, 4):
-        a, b, c, d = _leaves_of_four(
-            nodes, codes, roots[tree], row, roots[tree + 1], row, roots[tree + 2], row, roots[tree + 3], row
-        )
-        # In a dtype of their own, one after the other: sums of pairs would round differently.
-        score += node_value[a]
-        score += node_value[b]
-        score += node_value[c]
-        score += node_value[d]
-    for tree in range(whole, trees):
-        root = roots[tree]
-        score += node_value[_leaves_of_four(nodes, codes, root, row, root, row, root, row, root, row)[0]]
-    return score
-
-
-@compiled
 def _walk_rows(
     root: int, nodes: Any, node_value: Any, codes: Any, scores: Any
 ) -> None:  # pragma: no cover - compiled
@@ -269,12 +284,9 @@ def encode_rows(columns: Any, rows: Any, nan_is_zero: bool) -> Any:  # pragma: n
 
 @compiled
 def add_scores(
-    columns: Any, layout: Any, rows: Any, nan_is_zero: bool, walk_up_to: int, scores: Any
+    columns: Any, layout: Any, rows: Any, nan_is_zero: bool, scores: Any
 ) -> None:  # pragma: no cover - compiled
-    """Add all trees to the scores, float [rows], of int32 rows [rows, features]: float32 bits.
-
-    Blocks of no more than `walk_up_to` rows are walked.
-    """
+    """Add all trees to the scores, float [rows], of int32 rows [rows, features]: float32 bits."""
     codes = encode_rows(columns, rows[:0], nan_is_zero)
     for first in range(0, len(rows), BLOCK):
         part = rows[first : first + BLOCK]
@@ -282,12 +294,12 @@ def add_scores(
             codes = encode_rows(columns, part, nan_is_zero)
         else:
             _encode(columns, part, 0, len(part), nan_is_zero, codes.reshape(-1))
-        add_trees(layout, codes, walk_up_to, 0, len(layout.root), scores[first : first + BLOCK])
+        add_trees(layout, codes, 0, len(layout.root), scores[first : first + BLOCK])
 
 
 @compiled
 def add_trees(
-    layout: Any, codes: Any, walk_up_to: int, begin: int, end: int, scores: Any
+    layout: Any, codes: Any, begin: int, end: int, scores: Any
 ) -> None:  # pragma: no cover - compiled
     """Add trees [begin, end) to the scores, float [rows], of rows that `encode_rows` encoded."""
     first_group, group_starts, entries, first_leaf, leaf_value, root, nodes, node_value = layout
@@ -295,17 +307,14 @@ def add_trees(
         leaves = codes[block, -1].view(np.uint8)
         flat = codes[block].reshape(-1)
         part = scores[block * BLOCK : (block + 1) * BLOCK]
-        if len(part) <= walk_up_to:
-            for row in range(len(part)):
-                part[row] = _walk_trees(root[begin:end], nodes, node_value, flat, row, part[row])
-            continue
         for tree in range(begin, end):
             low, high = first_group[tree], first_group[tree + 1]
             if low == high:
                 _walk_rows(root[tree], nodes, node_value, flat, part)
                 continue
             for group in range(high - 1, low - 1, -1):
-                _exit_leaves(
-                    entries, group_starts[group], group_starts[group + 1], flat, (group - low) * 8, leaves
-                )
+                _exit_leaves_of_group(
+                    len(part), entries, group_starts[group], group_starts[group + 1], flat, (group - low) * 8,
+                    leaves,
+                )  # fmt: skip
             _add_leaves(leaf_value[first_leaf[tree] : first_leaf[tree + 1]], leaves, part)

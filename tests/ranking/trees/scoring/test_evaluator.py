@@ -38,7 +38,7 @@ from tests.ranking.trees.scoring.ensembles import (
     xgboost_of,
 )
 
-COUNTS = [0, 1, room.WALKED, room.WALKED + 1, BLOCK - 1, BLOCK, BLOCK + 1, 240]
+COUNTS = [0, 1, room.WALKED, room.WALKED + 1, 33, 65, 97, BLOCK - 1, BLOCK, BLOCK + 1, 240]
 
 
 def of_text(text: bytes) -> ForestEvaluator:
