@@ -17,7 +17,7 @@ from ranking.trees.scoring.columns import Columns, columns_of
 from ranking.trees.scoring.contributions import LANES, Paths, add_contributions, paths_of, quadrature
 from ranking.trees.scoring.kernels import BLOCK, add_scores, add_trees, encode_rows
 from ranking.trees.scoring.layout import Layout, lay_out
-from ranking.trees.scoring.walking import Walk, add_walked, lay_walk
+from ranking.trees.scoring.walking import Walk, lay_walk, walk_rows
 
 WALKED = 10
 """Up to so many rows are walked: bit vectors cost the same for one row as for 32."""
@@ -56,8 +56,12 @@ class ForestEvaluator:
         They are the sums of LightGBM (float64) and of XGBoost (float32), bit for bit. `threads` share the
         rows out in blocks.
         """
-        rows = _bits(features)
-        scores = np.full(len(rows), self.forest.base, self.forest.value.dtype)
+        rows, forest = _bits(features), self.forest
+        if self.walk is not None and len(rows) <= WALKED:
+            scores = np.empty(len(rows), forest.value.dtype)
+            walk_rows(*self.walk, rows, self.nan_is_zero, forest.base, scores)
+            return self._averaged(scores)
+        scores = np.full(len(rows), forest.base, forest.value.dtype)
         share = -(-len(rows) // (threads * BLOCK)) * BLOCK
         if threads > 1 and len(rows) > share:
             with ThreadPoolExecutor(threads) as pool:
@@ -68,10 +72,7 @@ class ForestEvaluator:
         return self._averaged(scores)
 
     def _add(self, rows: Array, scores: Array) -> None:
-        if self.walk is not None and len(rows) <= WALKED:
-            add_walked(self.walk, rows, self.nan_is_zero, scores)
-        else:
-            add_scores(self.columns, self.layout, rows, self.nan_is_zero, scores)
+        add_scores(self.columns, self.layout, rows, self.nan_is_zero, scores)
 
     def _averaged(self, scores: Array) -> Array:
         if self.forest.average:
