@@ -24,12 +24,14 @@ class Kind:
                 there are cheaper ones than opening
     warm        (kind, *, contributions) compiles what scores and, if so asked, explains, or finds it on disk
     importance  what a model's `importance` shares out
+    foreign     does a library that trusts what it reads open it? Then a disposable process does so first
     """
 
     opener: str
     check: str | None = None
     warm: str | None = None
     importance: str = "share of change in scores, shuffled"
+    foreign: bool = False
 
 
 _TREES = Kind(

@@ -1,8 +1,10 @@
 """`load_ranker`: opens a model folder safely.
 
-The order of checks: manifest, sizes and hashes; our own reading of the model's structure; a disposable
-child process that scores the golden rows with it; only then this process, which scores them once more. No
-booster ever opens a model here.
+The order of checks: manifest, sizes and hashes; our own reading of the model, which refuses whatever is not
+sound, and is the one that scores; the golden rows. No booster ever opens a model here.
+
+A kind that a foreign library opens (`ranking.models.kinds`) is read twice more: its structure by us, and the
+whole of it by a disposable child process, before this process lets the library have it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from ranking.errors import ArtifactError
 from ranking.models.folder import Artifact, read_artifact
-from ranking.models.kinds import KINDS, check_model, open_model, warm_up
+from ranking.models.kinds import KINDS, Kind, check_model, open_model, warm_up
 from ranking.models.manifest import REMEDY
 from ranking.models.probe import probe as run_probe
 from ranking.models.ranker import Ranker
@@ -25,7 +27,8 @@ NOT_PROTECTED = (
 def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
     """Open a model folder.
 
-    `probe=False` leaves out the child process, for folders that went through it when they were published.
+    `probe=False` leaves out the child process of foreign kinds, for folders that went through it when they
+    were published.
     Raises ArtifactError for anything damaged, altered, incomplete or of an unknown kind.
     """
     return open_artifact(read_artifact(Path(folder)), probe=probe)
@@ -33,19 +36,26 @@ def load_ranker(folder: Path | str, *, probe: bool = True) -> Ranker:
 
 def open_artifact(artifact: Artifact, *, probe: bool = True) -> Ranker:
     """The ranker in these verified bytes, after the remaining checks of `load_ranker`."""
-    check_structure(artifact)
+    kind = _kind(artifact)
+    if kind.foreign:
+        check_structure(artifact)
     # Here, where it may take its time: the child's is limited.
     warm_up(artifact.manifest.kind)
-    if probe:
+    if kind.foreign and probe:
         run_probe(artifact)
     return open_compared(artifact)
 
 
+def _kind(artifact: Artifact) -> Kind:
+    if (name := artifact.manifest.kind) not in KINDS:
+        known = ", ".join(sorted(KINDS))
+        raise ArtifactError(f"{artifact.where}: unknown kind of model {name!r} (known: {known})")
+    return KINDS[name]
+
+
 def check_structure(artifact: Artifact) -> None:
     manifest = artifact.manifest
-    if manifest.kind not in KINDS:
-        known = ", ".join(sorted(KINDS))
-        raise ArtifactError(f"{artifact.where}: unknown kind of model {manifest.kind!r} (known: {known})")
+    _kind(artifact)
     try:
         check_model(
             manifest.kind, artifact.model, feature_names=manifest.feature_names, missing=manifest.missing

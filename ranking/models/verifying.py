@@ -26,6 +26,7 @@ class Check:
 def verify(folder: Path | str, *, remembered: str | None = None) -> list[Check]:
     """Every check of `load_ranker`, one by one; after a failed one the others are skipped.
 
+    A child process opens models of every kind here, not only of foreign ones.
     `remembered` is the digest of the manifest that the folder was published with, where that is known.
     """
     checked = _Checked(Path(folder), remembered)
