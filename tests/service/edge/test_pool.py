@@ -84,3 +84,50 @@ def test_an_iterator_run_off_is_an_error_and_no_hang() -> None:
     with pytest.raises(RuntimeError, match="iterator"):
         asyncio.run(pool.run(lambda: next(iter([]))))
     pool.close()
+
+
+def test_a_job_given_up_before_it_begins_makes_room_at_once() -> None:
+    """Whose caller has gone is never begun, and what it held of the queue is free."""
+    pool = ScoringPool(1, 1, 5)
+    begun: list[int] = []
+
+    async def three() -> None:
+        first = asyncio.ensure_future(pool.run(lambda: time.sleep(0.2)))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(pool.run(lambda: begun.append(2)))
+        await asyncio.sleep(0.01)
+        assert pool.full
+        second.cancel()
+        await asyncio.sleep(0.01)
+        assert not pool.full
+        await pool.run(lambda: begun.append(3))
+        await first
+
+    asyncio.run(three())
+    assert begun == [3]
+    pool.close()
+
+
+def test_a_job_that_runs_counts_though_its_caller_has_gone() -> None:
+    pool = ScoringPool(1, 0, 5)
+
+    async def two() -> None:
+        first = asyncio.ensure_future(pool.run(lambda: time.sleep(0.2)))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        await asyncio.sleep(0.01)
+        assert pool.full
+        with pytest.raises(ApiError):
+            await pool.run(lambda: None)
+        await asyncio.sleep(0.3)
+        await pool.run(lambda: None)
+
+    asyncio.run(two())
+    pool.close()
+
+
+def test_closing_ends_the_threads() -> None:
+    pool = ScoringPool(2, 2, 5)
+    asyncio.run(pool.run(lambda: None))
+    pool.close()
+    assert not any(thread.is_alive() for thread in pool._threads)
