@@ -348,10 +348,10 @@ def _exact(begin: Any, end: Any) -> tuple[Any, Any]:
         return 0.0, False
     if mantissa == 0:
         return 0.0, True
-    value, well = _nearest(mantissa, exponent)
+    value, well = nearest(mantissa, exponent)
     if rest and well:
         # What was left off lies between these two: if they round alike, so does the number.
-        above, well = _nearest(mantissa + _ONE, exponent)
+        above, well = nearest(mantissa + _ONE, exponent)
         well = well and above == value
     return value, well and np.isfinite(value)
 
@@ -391,7 +391,7 @@ _HIDDEN, _INFINITY = np.uint64(1 << 52), np.uint64(0x7FF << 52)
 
 
 @compiled
-def _nearest(mantissa: Any, power: Any) -> tuple[Any, Any]:
+def nearest(mantissa: Any, power: Any) -> tuple[Any, Any]:
     """(the double nearest to mantissa * 10^power, whether that is certain) of a mantissa above 0.
 
     Source: Lemire, "Number parsing at a gigabyte per second", 2021 (the algorithm of Eisel and Lemire).

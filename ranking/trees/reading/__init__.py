@@ -7,9 +7,10 @@ and the nodes of each tree form one tree. No key may come twice, since one of th
 
 What was read is a `Forest`, which `ranking.trees.scoring` evaluates: no booster ever opens a model to score.
 
-    lightgbm    LightGBM text, format v4
-    ubj         a safe reader of UBJSON
-    xgboost     XGBoost's UBJSON
+    lightgbm        LightGBM text, format v4
+    lightgbm_text   its trees, compiled, where they are as usual
+    ubj             a safe reader of UBJSON
+    xgboost         XGBoost's UBJSON
 """
 
 from __future__ import annotations

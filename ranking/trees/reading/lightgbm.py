@@ -11,6 +11,7 @@ import numpy as np
 from ranking.errors import ArtifactError
 from ranking.trees.forest import IN_SET_LEFT, Array, Forest, Tree, joined, not_above
 from ranking.trees.nodes import in_range, reachable
+from ranking.trees.reading.lightgbm_text import forest_in
 
 _HEADER = (
     "version",
@@ -63,6 +64,9 @@ _UNREAD = ("internal_value", "internal_weight", "leaf_weight")
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_BITS = 1, 2, 3 << 2
 
 
+_PART = 1 << 16
+"""Bytes looked at at once: they stay in the processor's cache."""
+
 _LARGEST = np.iinfo(np.int64).max
 _LONGEST_INTEGER = 19
 """Digits of the largest."""
@@ -75,17 +79,20 @@ def read_lightgbm(model: bytes, feature_count: int) -> Forest:
     except UnicodeDecodeError as error:
         raise ArtifactError(f"byte {error.start} is not UTF-8") from error
     # LightGBM reads a C string: a NUL ends it early, in the middle of whatever it was reading.
-    control = re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", model)
-    if control is not None:
-        raise ArtifactError(f"byte {control.start()} is a control character")
+    if (control := _control_character(model)) is not None:
+        raise ArtifactError(f"byte {control} is a control character")
     head, blank, body = model.partition(b"\n\n")
     lines = head.split(b"\n")
     if lines[0] != b"tree" or not blank:
         raise ArtifactError("not a LightGBM model: it must begin with a line `tree` and a header")
     header = _fields(lines[1:], _HEADER, _HEADER_OPTIONAL, "header")
     _check_header(header, feature_count)
+    sizes, average = _numbers(header, "tree_sizes", int, "header"), "average_output" in header
+    if (forest := forest_in(body, sizes, feature_count, average=average)) is not None:
+        _check_tail(body[int(sizes.sum()) :])
+        return forest
     at, trees = 0, []
-    for number, size in enumerate(_numbers(header, "tree_sizes", int, "header").tolist()):
+    for number, size in enumerate(sizes.tolist()):
         block = body[at : at + max(size, 0)]
         where = f"Tree={number}"
         if len(block) != size or not block.startswith(b"Tree=%d\n" % number) or not block.endswith(b"\n\n\n"):
@@ -94,9 +101,17 @@ def read_lightgbm(model: bytes, feature_count: int) -> Forest:
         trees.append(_tree(fields, feature_count, where))
         at += size
     _check_tail(body[at:])
-    return joined(
-        trees, feature_count, rounds=len(trees), tiny_is_zero=True, average="average_output" in header
-    )
+    return joined(trees, feature_count, rounds=len(trees), tiny_is_zero=True, average=average)
+
+
+def _control_character(model: bytes) -> int | None:
+    """The place of the first one that is no end of a line."""
+    parts = (np.frombuffer(model[at : at + _PART], np.uint8) for at in range(0, len(model), _PART))
+    low = sum(np.count_nonzero(part < ord(" ")) for part in parts)
+    if low == model.count(b"\n") and b"\x7f" not in model:
+        return None
+    found = re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", model)
+    return None if found is None else found.start()
 
 
 def _fields(lines: Sequence[bytes], order: Sequence[str], optional: set[str], where: str) -> dict[str, bytes]:

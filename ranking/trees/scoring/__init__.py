@@ -12,10 +12,12 @@ No booster opens a model here: `ranking.trees.reading` reads it.
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 import numpy as np
 
+from ranking.compiled.warming import PIECES, warms
 from ranking.compiled.warming import warm_up as compile_pieces
-from ranking.compiled.warming import warms
 from ranking.trees.backends import BACKENDS
 from ranking.trees.forest import NAN_IS_MISSING, Forest
 from ranking.trees.scoring.evaluator import WALKED, ForestEvaluator
@@ -24,9 +26,11 @@ __all__ = ["ForestEvaluator", "warm_up"]
 
 
 def warm_up(kind: str, *, contributions: bool = False) -> None:
-    """Compile what scores (and explains) models of a kind, or find it on disk: some 20 seconds at first."""
+    """Compile what reads, scores (and explains) models of a kind, or find it on disk: at first 20 seconds."""
     dtype = BACKENDS[kind].dtype
-    compile_pieces(f"scoring {dtype}", *([f"contributions {dtype}"] if contributions else []))
+    resolve_name(BACKENDS[kind].reader)  # its module registers what it compiles, if anything
+    reading = [name for name in (f"reading {kind}",) if name in PIECES]
+    compile_pieces(*reading, f"scoring {dtype}", *([f"contributions {dtype}"] if contributions else []))
 
 
 def _stump(dtype: str) -> ForestEvaluator:
