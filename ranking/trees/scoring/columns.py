@@ -71,7 +71,7 @@ def columns_of(forest: Forest) -> tuple[Columns, Array, Array]:
     left = ((forest.rule == NAN_IS_ZERO) | forest.default_left) & (forest.rule != IN_SET_LEFT)
     missing = np.where(left, 0, 255).astype(np.int64)
     threshold = keys_of(forest.threshold + np.float32(0)).astype(np.int64)
-    order = np.lexsort((threshold, missing, forest.rule, forest.feature))
+    order = np.argsort(_packed(forest, missing, threshold))
     numbers = np.stack([forest.feature, forest.rule, missing, threshold])[:, order]
     new_key = np.ones(len(order), np.bool_)
     new_key[1:] = (numbers[:, 1:] != numbers[:, :-1]).any(axis=0)
@@ -87,8 +87,7 @@ def columns_of(forest: Forest) -> tuple[Columns, Array, Array]:
     place %= MOST_KEYS
 
     starts = np.flatnonzero(new_column)
-    count = np.zeros(len(starts), np.int32)
-    np.maximum.at(count, column, place + 1)
+    count = (place[np.append(starts[1:], len(order))[: len(starts)] - 1] + 1).astype(np.int32)
     key_starts = np.append(0, np.cumsum(-(-count // PIVOTS) * PIVOTS)).astype(np.int64)
     keys = np.full(key_starts[-1], _LAST, np.int32)
     keys[key_starts[column] + place] = numbers[3]
@@ -113,6 +112,16 @@ def columns_of(forest: Forest) -> tuple[Columns, Array, Array]:
     column_of_split, place_of_split = np.empty(len(order), np.int32), np.empty(len(order), np.uint8)
     column_of_split[order], place_of_split[order] = column, np.where(categorical[order], 0, place)
     return found, column_of_split, place_of_split
+
+
+def _packed(forest: Forest, missing: Array, threshold: Array) -> Array:
+    """uint64 [splits], in the order of feature, rule, missing and threshold: one is sorted faster than four.
+
+    28 bits of it are the feature's, of which there are never that many.
+    """
+    by_feature = (forest.feature.astype(np.uint64) << np.uint64(3)) | forest.rule
+    by_missing = (by_feature << np.uint64(1)) | (missing > 0)
+    return (by_missing << np.uint64(32)) | (threshold + 2**31).astype(np.uint64)
 
 
 def _bits(forest: Forest) -> tuple[Array, Array]:

@@ -62,9 +62,7 @@ def test_many_drawn_numbers_and_those_just_between_two_doubles() -> None:
         assert_read(f"9007199254740993e{power}")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "-", ".", ".5", "+1", "e5", "1e", "1e+", "1e1000", "inf", "nan"]
-)
+@pytest.mark.parametrize("text", ["", "-", ".", ".5", "+1", "e5", "1e", "1e+", "1e1000", "inf", "nan"])
 def test_what_is_unusual_is_left(text: str) -> None:
     assert not read(_double, text)[2]
 
