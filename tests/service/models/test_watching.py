@@ -206,7 +206,9 @@ def test_a_swap_under_load_fails_no_request_and_mixes_no_versions(monkeypatch: p
             shelf.latest["movies"] += 1
 
     async def run() -> list[Any]:
-        app = create_app(Settings(registry="anywhere", reload_seconds=0.005, scoring_threads=3))
+        # Four clients on three threads: on a busy machine the fourth may wait longer than a service lets it.
+        waiting = {"scoring_threads": 3, "queue_seconds": 30}
+        app = create_app(Settings(registry="anywhere", reload_seconds=0.005, **waiting))
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
