@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from service.answers.answering import Answering, Observer
 from service.answers.experiments import Interleaving, Split
 from service.answers.lookup import StoredFeatures
-from service.edge.access import Access, Gate, read_keys
+from service.edge.access import Access, read_keys
 from service.edge.boundary import Boundary
 from service.edge.draining import Draining
 from service.edge.pool import ScoringPool
@@ -30,8 +30,9 @@ from service.routes.feedback import feedback_routes
 from service.routes.models import model_routes
 from service.routes.operations import operation_routes
 from service.routes.page import page_routes
-from service.routes.rank import rank_routes
-from service.routes.rerank import rerank_routes
+from service.routes.rank import rank_endpoints, rank_routes
+from service.routes.rerank import rerank_endpoints, rerank_routes
+from service.routes.scoring import Scoring
 from service.settings import Settings
 from service.telemetry.metrics import Telemetry
 from service.telemetry.tracing import trace_requests
@@ -71,6 +72,8 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     )
     room = Room(settings.max_decoding_bytes, settings.queue_seconds)
     draining = Draining()
+    scoring = Scoring(pool, room, settings)
+    ranking, reranking = rank_endpoints(answering, scoring), rerank_endpoints(answering, scoring)
     app = FastAPI(
         title="Rankwright",
         version="1",
@@ -80,15 +83,14 @@ def create_app(settings: Settings, ranker: Ranker | None = None) -> FastAPI:
     )
     app.state.draining, app.state.models, app.state.telemetry = draining, source.models, telemetry
     app.state.background, app.state.journal = parts.background, parts.journal
-    app.include_router(rank_routes(answering, pool, room, settings))
-    app.include_router(rerank_routes(answering, pool, room, settings))
+    app.include_router(rank_routes(ranking))
+    app.include_router(rerank_routes(reranking))
     app.include_router(feedback_routes(parts.journal, telemetry, room, settings))
     app.include_router(feature_routes(parts.stored, room, settings))
     app.include_router(model_routes(source.models, source.history, settings))
     app.include_router(operation_routes(source.models, telemetry, draining))
     app.include_router(page_routes())
-    app.add_middleware(Gate, access=access, pool=pool)
-    app.add_middleware(Boundary, telemetry=telemetry)
+    app.add_middleware(Boundary, telemetry=telemetry, access=access, pool=pool, scoring=ranking | reranking)
     if settings.tracing:
         trace_requests(app)
     install_error_handlers(app)

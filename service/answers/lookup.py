@@ -9,7 +9,7 @@ import numpy as np
 
 from ranking.data.arrays import Float32, Int64
 from ranking.errors import RankwrightError
-from service.answers.candidates import NAMED_IDS
+from service.answers.batch import NAMED_IDS
 from service.echo import cut, shown
 from service.errors import RETRY_AFTER, ApiError, invalid
 from service.models.table import Model

@@ -12,15 +12,12 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from ranking.errors import UsageError
-from service.edge.pool import ScoringPool, overloaded
+from service.edge.incoming import Incoming
 from service.edge.proxies import Proxies
 from service.errors import ApiError
 
@@ -28,7 +25,6 @@ READ, ADMIN = "read", "admin"
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"})
 """What says nothing of models or data, and the page, which asks for a key itself."""
 OPEN_PREFIX = "/page/"
-SCORING_PATHS = frozenset({"/v1/rank", "/v1/rank:batch", "/v2/rerank", "/v1/rerank", "/rerank"})
 KEPT_BUCKETS = 10_000
 
 
@@ -110,14 +106,15 @@ class Access:
         self._buckets = None if rate is None else Buckets(rate, burst)
         self._proxies = proxies
 
-    def check(self, path: str, method: str, headers: Headers, peer: str) -> None:
+    def check(self, incoming: Incoming) -> None:
         """Raises ApiError 401 without a valid key, 403 for one that may not, 429 for too many."""
+        path = incoming.path
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return
-        admin = needs_admin(path, method)
-        key = self._shown(headers)
+        admin = needs_admin(path, incoming.method)
+        key = self._shown(incoming)
         if self._buckets is not None:
-            caller = f"peer:{self._proxies.caller(peer, headers)}" if key is None else f"key:{key.name}"
+            caller = f"peer:{self._proxies.caller(incoming)}" if key is None else f"key:{key.name}"
             self._buckets.take(caller)
         if admin and not self._has_admin:
             raise ApiError(
@@ -135,12 +132,12 @@ class Access:
         if admin and key is not None and key.scope != ADMIN:
             raise ApiError(403, "forbidden", f"the key {key.name!r} may only read: this needs an admin key")
 
-    def _shown(self, headers: Headers) -> Key | None:
+    def _shown(self, incoming: Incoming) -> Key | None:
         """The key the request shows; all are compared, so that the time does not tell which came near."""
         if not self._closed:
             return None
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        shown = token.strip() if scheme.lower() in ("bearer", "token") else headers.get("x-api-key", "")
+        scheme, _, token = incoming.header("authorization", "").partition(" ")
+        shown = token.strip() if scheme.lower() in ("bearer", "token") else incoming.header("x-api-key", "")
         digest = hashlib.sha256(shown.encode(errors="surrogatepass")).digest()
         found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
@@ -179,32 +176,9 @@ class Buckets:
             )
 
 
-_HARDENED: Iterable[tuple[bytes, bytes]] = (
+HARDENED = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-)
-HARDENED = list(_HARDENED)
+]
 """Headers of every answer."""
-
-
-class Gate:
-    """ASGI middleware: whoever may not pass is answered here, before a byte of the body is read.
-
-    So is a request to score while the pool is full: a refusal has to cost little when there are many.
-    """
-
-    def __init__(self, app: ASGIApp, access: Access, pool: ScoringPool) -> None:
-        self.app, self.access, self.pool = app, access, pool
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            peer = (scope.get("client") or ("unknown",))[0]
-            try:
-                self.access.check(scope["path"], scope["method"], Headers(scope=scope), peer)
-                if self.pool.full and scope["path"] in SCORING_PATHS:
-                    raise overloaded()
-            except ApiError as error:
-                await error.response()(scope, receive, send)
-                return
-        await self.app(scope, receive, send)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from fastapi import Request
+from starlette.datastructures import QueryParams
 
 from service.echo import cut, shown
+from service.edge.incoming import Incoming
 from service.errors import ApiError, invalid
 from service.settings import Settings
 from service.wire.messages import Asked, Explain, Identifier
@@ -29,9 +30,9 @@ class Manner:
     deadline_seconds: float | None
 
     @classmethod
-    def of(cls, request: Request, settings: Settings) -> Manner:
+    def of(cls, incoming: Incoming, settings: Settings) -> Manner:
         """Raises ApiError 400 for a deadline that is no positive number of milliseconds."""
-        text = request.headers.get(DEADLINE_HEADER)
+        text = incoming.header(DEADLINE_HEADER)
         deadline = None
         if text is not None:
             if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) == 0:
@@ -41,15 +42,15 @@ class Manner:
                     f"{DEADLINE_HEADER}: a number of milliseconds from 1, got {shown(text)}",
                 )
             deadline = int(text) / 1000
-        return cls(request.headers.get(settings.split_header), deadline)
+        return cls(incoming.header(settings.split_header.lower()), deadline)
 
 
-def asked_by_parameters(request: Request) -> tuple[Asked, list[str] | None]:
+def asked_by_parameters(incoming: Incoming) -> tuple[Asked, list[str] | None]:
     """(what a body of numbers alone cannot say, the ids of its rows or None): `?model=…&top_k=10&explain=5`.
 
     Raises ApiError 422 for parameters that are unknown or of another kind.
     """
-    given: dict[str, Any] = dict(request.query_params)
+    given: dict[str, Any] = dict(QueryParams(incoming.scope["query_string"]))
     explain = given.pop("explain", None)
     unknown = sorted(given.keys() - {"model", "request_id", "top_k"})
     if unknown:
@@ -58,7 +59,7 @@ def asked_by_parameters(request: Request) -> tuple[Asked, list[str] | None]:
         asked = msgspec.convert(given, Asked, strict=False)
         if explain is not None:
             asked.explain = msgspec.convert({"top_features": explain}, Explain, strict=False)
-        ids = request.headers.get(IDS_HEADER)
+        ids = incoming.header(IDS_HEADER)
         return asked, None if ids is None else _IDS.decode(ids)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid("invalid_parameter", f"parameters or {IDS_HEADER}: {cut(str(error))}") from None

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.echo import shown
+from service.edge.incoming import Incoming
 from service.errors import ApiError
 
 NPY = "application/x-npy"
 
 
-def is_npy(request: Request) -> bool:
+def is_npy(incoming: Incoming) -> bool:
     """Whether the body claims to be an npy file."""
-    return media_type(request) == NPY
+    return media_type(incoming) == NPY
 
 
-def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+def media_type(incoming: Incoming) -> str:
+    return incoming.header("content-type", "application/json").partition(";")[0].strip().lower()
 
 
-async def read_body(request: Request, max_bytes: int, seconds: float, *, npy: bool = False) -> bytes:
+async def read_body(incoming: Incoming, max_bytes: int, seconds: float, *, npy: bool = False) -> bytes:
     """The whole body.
 
     Raises ApiError 415 where it does not claim to be plain JSON (or, with `npy`, an npy file), 413 above
-    `max_bytes` (declared, or counted as it comes in), 408 where it has not come in `seconds`.
+    `max_bytes` (declared, or counted as it comes in), 408 where it has not come in `seconds`;
+    ClientDisconnect where the client leaves before.
     """
-    _check_headers(request, max_bytes, npy=npy)
-    chunks, size = [], 0
+    _check_headers(incoming, max_bytes, npy=npy)
+    chunks, size, more = [], 0, True
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
+            while more:
+                message = await incoming.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                more = message.get("more_body", False)
                 size += len(chunk)
                 if size > max_bytes:
                     raise _too_large(max_bytes)
@@ -46,8 +53,8 @@ async def read_body(request: Request, max_bytes: int, seconds: float, *, npy: bo
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
-    kind = media_type(request)
+def _check_headers(incoming: Incoming, max_bytes: int, *, npy: bool) -> None:
+    kind = media_type(incoming)
     json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
     if not json and not (npy and kind == NPY):
         expected = ["application/json", NPY] if npy else ["application/json"]
@@ -57,7 +64,7 @@ def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
             f"expected Content-Type {' or '.join(expected)}, got {shown(kind)}",
             expected=expected,
         )
-    encoding = request.headers.get("content-encoding", "identity").lower()
+    encoding = incoming.header("content-encoding", "identity").lower()
     if encoding != "identity":
         raise ApiError(
             415,
@@ -65,7 +72,7 @@ def _check_headers(request: Request, max_bytes: int, *, npy: bool) -> None:
             f"expected an uncompressed body, got Content-Encoding {shown(encoding)}",
             expected=["identity"],
         )
-    declared = request.headers.get("content-length", "")
+    declared = incoming.header("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from starlette.datastructures import Headers
+from service.edge.incoming import Incoming
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -17,17 +17,17 @@ class Proxies:
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = tuple(trusted)
 
-    def caller(self, peer: str, headers: Headers) -> str:
-        """The address a request comes from, `peer` being at the other end of the connection.
+    def caller(self, incoming: Incoming) -> str:
+        """The address a request comes from, its peer being at the other end of the connection.
 
         Each proxy adds the address it was called from on the right, so that the caller is the right-most one
         that is not trusted; where all are, the left-most. An entry that is no address ends the walk at the
         proxy that wrote it.
         """
-        caller = _address(peer) if self._trusted else None
+        caller = _address(incoming.peer) if self._trusted else None
         if caller is None:
-            return peer
-        chain = ",".join(headers.getlist("x-forwarded-for")).split(",")
+            return incoming.peer
+        chain = ",".join(incoming.headers("x-forwarded-for")).split(",")
         while self._trusts(caller) and chain and (before := _address(chain.pop())) is not None:
             caller = before
         return str(caller)

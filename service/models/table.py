@@ -20,6 +20,10 @@ from ranking.models.ranker import explainer
 from service.echo import nearest, shown
 from service.errors import RETRY_AFTER, ApiError
 from service.wire.bounds import COUNTING
+from service.wire.candidates import CANDIDATES
+from service.wire.envelope import ENVELOPES
+from service.wire.ids import IDS
+from service.wire.results import RESULTS
 from service.wire.scan import SCANNING
 
 if TYPE_CHECKING:
@@ -82,7 +86,7 @@ def _ranges(found: Any, width: int) -> tuple[Float32, Float32]:
 
 def warmed(ranker: Ranker) -> Ranker:
     """The ranker after one row was read, scored and explained: no request waits for code to be compiled."""
-    compile_pieces(SCANNING, COUNTING)
+    compile_pieces(SCANNING, COUNTING, CANDIDATES, ENVELOPES, IDS, RESULTS)
     explaining = explainer(ranker)
     warm_up(ranker.kind, contributions=explaining is not None)
     row = np.zeros((1, ranker.feature_count), np.float32)

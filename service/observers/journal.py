@@ -27,7 +27,7 @@ import numpy as np
 
 from ranking.data.arrays import Float32
 from ranking.errors import UsageError
-from service.answers.answering import Answer
+from service.answers.answer import Answer
 from service.answers.experiments import sampled
 from service.observers.background import Background
 from service.telemetry.metrics import Telemetry
@@ -70,27 +70,26 @@ class Journal:
             self._files.close()
 
     def _ranking(self, answer: Answer, now: float) -> None:
-        reply, model = answer.ranked.reply, answer.model
-        shown = np.array([result.index for result in reply.results], np.int64)
+        model, shown = answer.model, answer.ranked.shown
         results: list[dict[str, Any]] = []
-        for result in reply.results:
+        for result in answer.reply().results:
             item: dict[str, Any] = {"id": result.id, "score": result.score}
             if isinstance(result.team, str):
                 item["team"] = result.team
             results.append(item)
         line = {
             "kind": "ranking",
-            "request_id": reply.request_id,
+            "request_id": answer.request_id,
             "time": now,
             "model": model.name,
-            "version": reply.version,
-            "query": answer.asked.query,
+            "version": answer.version,
+            "query": answer.request.asked.query,
             "unit": answer.unit,
             "candidates": len(answer.batch.ids),
             "results": results,
             "features": _base64(answer.batch.features[shown]),
         }
-        self._files.write(line, (model.name, reply.version, model.feature_names))
+        self._files.write(line, (model.name, answer.version, model.feature_names))
 
 
 def _base64(rows: Float32) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.answers.answering import Answer
+from service.answers.answer import Answer
 from service.observers.background import Background
 from service.observers.drift import Drift
 from service.telemetry.metrics import OTHER, Telemetry
@@ -32,9 +32,9 @@ class Observing:
         telemetry.compute(self._drifts)
 
     def __call__(self, answer: Answer) -> None:
-        reply, name = answer.ranked.reply, answer.model.name
-        self._telemetry.stages.labels(name, "parse").observe(reply.timing_ms.parse / 1000)
-        self._telemetry.stages.labels(name, "score").observe(reply.timing_ms.score / 1000)
+        name, timing = answer.model.name, answer.timing
+        self._telemetry.stages.labels(name, "parse").observe(timing.parse / 1000)
+        self._telemetry.stages.labels(name, "score").observe(timing.score / 1000)
         self._telemetry.candidates.labels(name).observe(len(answer.batch.ids))
         now = time.monotonic()
         if now >= self._next:
@@ -60,16 +60,15 @@ class Observing:
 
 def log_answer(answer: Answer) -> None:
     """An observer: one log line an answer, under its request id."""
-    reply = answer.ranked.reply
     logger.info(
         "ranked",
         extra={
-            "request_id": reply.request_id,
-            "model": reply.model,
-            "version": reply.version,
+            "request_id": answer.request_id,
+            "model": answer.model.name,
+            "version": answer.version,
             "candidates": len(answer.batch.ids),
-            "returned": len(reply.results),
-            "milliseconds": reply.timing_ms.total,
+            "returned": len(answer.ranked.shown),
+            "milliseconds": answer.timing.total,
         },
     )
 

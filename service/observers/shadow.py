@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from ranking.data.arrays import Float32
-from service.answers.answering import Answer
+from service.answers.answer import Answer
 from service.answers.experiments import sampled
 from service.errors import ApiError
 from service.models.table import Model, Models

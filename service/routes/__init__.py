@@ -1,5 +1,6 @@
 """The routes: read, decode, call one function of another room, encode.
 
+scoring     how a request to score is answered
 rank        /v1/rank
 rerank      other services' paths
 features    /v1/features

@@ -15,6 +15,7 @@ from ranking.errors import RankwrightError
 from service.answers.lookup import StoredFeatures, unavailable
 from service.echo import cut, shown
 from service.edge.body import read_body
+from service.edge.incoming import incoming
 from service.edge.room import Room
 from service.errors import ApiError, invalid
 from service.settings import Settings
@@ -68,7 +69,7 @@ def feature_routes(stored: StoredFeatures | None, room: Room, settings: Settings
         openapi_extra=takes(StoredRow, row={"features": {"price": 12.5}}),
     )  # fmt: skip
     async def put_features(document: str, request: Request) -> Response:
-        body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
+        body = await read_body(incoming(request), settings.max_body_bytes, settings.receive_seconds)
         _check_id(document)
         async with room.taken(len(body)):
             await with_store(lambda held: held.store.put([document], _row(body, held.store.feature_names)))
@@ -88,7 +89,7 @@ def feature_routes(stored: StoredFeatures | None, room: Room, settings: Settings
         openapi_extra=takes(StoredRows, table={"ids": ["sku-1"], "columns": ["price"], "matrix": [[12.5]]}),
     )  # fmt: skip
     async def bulk_features(request: Request) -> Response:
-        body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
+        body = await read_body(incoming(request), settings.max_body_bytes, settings.receive_seconds)
         async with room.taken(len(body)):
             count = await with_store(lambda held: _put_all(body, held.store))
         return _reply(StoreReply(count))

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.edge.body import read_body
+from service.edge.incoming import incoming
 from service.edge.room import Room
 from service.errors import RETRY_AFTER, ApiError
 from service.observers.journal import Journal
@@ -31,7 +32,7 @@ def feedback_routes(
         openapi_extra=takes(Feedback, click=EXAMPLE),
     )
     async def take_feedback(request: Request) -> Response:
-        body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
+        body = await read_body(incoming(request), settings.max_body_bytes, settings.receive_seconds)
         feedback = await room.decode(body, decode_feedback)
         if journal is None:
             raise ApiError(

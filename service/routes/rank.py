@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.answers.answering import Answering
-from service.edge.asking import Manner, asked_by_parameters
-from service.edge.body import NPY, is_npy, read_body
-from service.edge.pool import ScoringPool
-from service.edge.room import Room
-from service.settings import Settings
+from service.answers.requests import JsonBody, NpyBody
+from service.answers.stopwatch import Stopwatch
+from service.edge.asking import asked_by_parameters
+from service.edge.body import NPY, is_npy
+from service.edge.incoming import Endpoint, Incoming, Outgoing
+from service.routes.scoring import Scoring, response
 from service.wire.messages import BatchReply, BatchRequest, RankReply, RankRequest
 from service.wire.schema import replies, takes
 
@@ -30,19 +30,34 @@ STORED_EXAMPLE = {"candidates": [{"id": "sku-1"}, {"id": "sku-2"}]}
 ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def rank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: Settings) -> APIRouter:
-    router = APIRouter(tags=["rank"])
+def rank_endpoints(answering: Answering, scoring: Scoring) -> dict[str, Endpoint]:
+    """By path."""
+    most = answering.settings.max_candidates
 
-    async def answered(request: Request, reply: Callable[[bytes, float, Manner], msgspec.Struct]) -> Response:
-        manner = Manner.of(request, settings)
-        body = await read_body(
-            request, settings.max_body_bytes, settings.receive_seconds, npy=request.url.path == "/v1/rank"
-        )
-        started = time.perf_counter()
-        # Decoding is work too: on the pool it is bounded, and the loop stays free for the other connections.
-        async with room.taken(len(body), manner.deadline_seconds) as seconds:
-            content = await pool.run(lambda: msgspec.json.encode(reply(body, started, manner)), seconds)
-        return Response(content, media_type="application/json")
+    async def rank(incoming: Incoming) -> Outgoing:
+        if is_npy(incoming):
+            asked, ids = asked_by_parameters(incoming)
+
+            def work(body: bytes, watch: Stopwatch, unit: str | None) -> bytes:
+                return answering.answer(NpyBody(body, asked, ids, most), watch, unit).encoded()
+        else:
+
+            def work(body: bytes, watch: Stopwatch, unit: str | None) -> bytes:
+                return answering.answer(JsonBody(body, most), watch, unit).encoded()
+
+        return Outgoing(await scoring.run(incoming, work, npy=True))
+
+    async def rank_batch(incoming: Incoming) -> Outgoing:
+        def work(body: bytes, watch: Stopwatch, unit: str | None) -> bytes:
+            return msgspec.json.encode(answering.batch(body, watch, unit))
+
+        return Outgoing(await scoring.run(incoming, work))
+
+    return {"/v1/rank": rank, "/v1/rank:batch": rank_batch}
+
+
+def rank_routes(endpoints: Mapping[str, Endpoint]) -> APIRouter:
+    router = APIRouter(tags=["rank"])
 
     @router.post(
         "/v1/rank",
@@ -52,15 +67,7 @@ def rank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: S
         openapi_extra=takes(RankRequest, NPY, **EXAMPLES, stored=STORED_EXAMPLE),
     )
     async def rank_candidates(request: Request) -> Response:
-        if is_npy(request):
-            asked, ids = asked_by_parameters(request)
-            return await answered(
-                request,
-                lambda body, started, manner: answering.rank_array(asked, ids, body, started, manner.unit),
-            )
-        return await answered(
-            request, lambda body, started, manner: answering.rank_json(body, started, manner.unit)
-        )
+        return await response(endpoints["/v1/rank"], request)
 
     @router.post(
         "/v1/rank:batch",
@@ -70,8 +77,6 @@ def rank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: S
         openapi_extra=takes(BatchRequest, two={"requests": [EXAMPLES["dense"], EXAMPLES["columnar"]]}),
     )
     async def rank_batch(request: Request) -> Response:
-        return await answered(
-            request, lambda body, started, manner: answering.rank_batch(body, started, manner.unit)
-        )
+        return await response(endpoints["/v1/rank:batch"], request)
 
     return router

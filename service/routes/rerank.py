@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
 from service.answers.answering import Answering
-from service.edge.asking import Manner
-from service.edge.body import read_body
-from service.edge.pool import ScoringPool
-from service.edge.room import Room
+from service.answers.requests import ForeignBody
+from service.answers.stopwatch import Stopwatch
+from service.edge.incoming import Endpoint, Incoming, Outgoing
 from service.errors import ApiError
 from service.models.naming import ForeignNames
-from service.settings import Settings
-from service.wire.dialects import answer_foreign, foreign_error, read_foreign
+from service.routes.scoring import Scoring, response
+from service.wire.dialects import answer_foreign, foreign_error
 from service.wire.schema import foreign_schema
 
 PATHS = {
@@ -24,27 +23,33 @@ PATHS = {
 }
 
 
-def rerank_routes(answering: Answering, pool: ScoringPool, room: Room, settings: Settings) -> APIRouter:
-    router = APIRouter(tags=["dialects"])
-    stored = answering.lookup is not None
+def rerank_endpoints(answering: Answering, scoring: Scoring) -> dict[str, Endpoint]:
+    """By path."""
+    settings = answering.settings
     names = ForeignNames(answering.models, settings.aliases, settings.foreign_model)
+    stored = answering.lookup is not None
 
-    def answer(body: bytes, path: str, unit: str | None) -> tuple[bytes, dict[str, str]]:
-        started = time.perf_counter()
-        foreign = read_foreign(body, path, names, settings.max_candidates, stored=stored)
-        reply = answering.rank_raw(foreign.asked, started, unit, distinct=False)
-        return answer_foreign(reply, foreign)
+    async def rerank(incoming: Incoming) -> Outgoing:
+        path = incoming.path
 
-    async def rerank(request: Request) -> Response:
-        path = request.url.path
+        def work(body: bytes, watch: Stopwatch, unit: str | None) -> Outgoing:
+            posted = ForeignBody(body, path, names, settings.max_candidates, stored)
+            reply, foreign = answering.answer(posted, watch, unit).foreign()
+            return Outgoing(*answer_foreign(reply, foreign))
+
         try:
-            manner = Manner.of(request, settings)
-            body = await read_body(request, settings.max_body_bytes, settings.receive_seconds)
-            async with room.taken(len(body), manner.deadline_seconds) as seconds:
-                content, headers = await pool.run(lambda: answer(body, path, manner.unit), seconds)
+            return await scoring.run(incoming, work)
         except ApiError as error:
             raise foreign_error(error, path) from None
-        return Response(content, headers=headers, media_type="application/json")
+
+    return dict.fromkeys(PATHS, rerank)
+
+
+def rerank_routes(endpoints: Mapping[str, Endpoint]) -> APIRouter:
+    router = APIRouter(tags=["dialects"])
+
+    async def rerank(request: Request) -> Response:
+        return await response(endpoints[request.url.path], request)
 
     for path, summary in PATHS.items():
         router.add_api_route(

@@ -91,7 +91,7 @@ def too_many_requests(count: int, limit: int) -> ApiError:
 
 
 @compiled
-def _after_string(buffer: UInt8, at: Any) -> Any:
+def after_string(buffer: UInt8, at: Any) -> Any:
     """The place after the closing quote of the string whose opening quote is before `at`."""
     while at < len(buffer) and buffer[at] != _QUOTE:
         at += 2 if buffer[at] == _BACKSLASH else 1
@@ -126,7 +126,7 @@ def _cuts(buffer: UInt8, size: int, cuts: Int64) -> int:
         elif depth > 0:
             empty = False
         if byte == _QUOTE:
-            at = _after_string(buffer, at + 1)
+            at = after_string(buffer, at + 1)
             continue
         if byte | 32 == _OPEN_MAP:
             depth += 1
@@ -159,7 +159,7 @@ def _shape(buffer: UInt8) -> tuple[int, int, int]:
             empty = False
             most = max(most, 1)
         if byte == _QUOTE:
-            at = _after_string(buffer, at + 1)
+            at = after_string(buffer, at + 1)
             continue
         if byte | 32 == _OPEN_MAP:
             if depth == 1:

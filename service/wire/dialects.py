@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -24,8 +24,10 @@ from msgspec import Raw
 from service.echo import cut, shown
 from service.errors import ApiError, invalid
 from service.wire.bounds import PART, SMALL, Shape, elements, parts, shape_of, too_many_candidates
+from service.wire.envelope import Keys, decoded_rest, is_stand_in
 from service.wire.messages import (
     NULL,
+    Asked,
     Explain,
     Identifier,
     Query,
@@ -70,7 +72,9 @@ class _Nothing(msgspec.Struct):
     """An object of which nothing is kept."""
 
 
+_KEYS = Keys(("documents", "texts"))
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
 _NOTHING = msgspec.json.Decoder(_Nothing)
 
 
@@ -84,9 +88,13 @@ class Document(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Foreign:
-    """A request of another dialect: as our own, and what its answer needs."""
+    """A request of another dialect: what it asks, and what its answer needs.
 
-    asked: RawRankRequest
+    `documents` are those of the request where the answer repeats them.
+    """
+
+    asked: Asked
+    context: Raw
     documents: list[Raw]
     answer: Callable[[RankReply, Foreign], Any]
     raw_scores: bool
@@ -96,8 +104,10 @@ class Foreign:
     unknown_fields: list[str]
 
 
-def read_foreign(body: bytes, path: str, names: Names, max_documents: int, *, stored: bool) -> Foreign:
-    """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank.
+def read_foreign(
+    body: bytes, path: str, names: Names, max_documents: int, *, stored: bool
+) -> tuple[Foreign, RawRankRequest]:
+    """The request in a body that was posted to /v2/rerank, /v1/rerank or /rerank, and the same as our own.
 
     `names` finds the model that is meant; `stored` says that ids can be looked up. Raises ApiError 400 for
     what is no JSON, no documents, a limit below 1 or two that differ, and texts without features; 404 for a
@@ -106,27 +116,58 @@ def read_foreign(body: bytes, path: str, names: Names, max_documents: int, *, st
     """
     shape = shape_of(body) if len(body) > SMALL else Shape(0, 0, 0)
     fields = _fields(body, shape.members)
-    tei = path == "/rerank" and "texts" in fields
+    name = _documents_key(fields, path)
+    if shape.longest > max_documents:
+        _check_count(fields, name, max_documents)
+    documents = _documents(fields, name)
+    foreign = _foreign(fields, documents, path, names)
+    asked = RawRankRequest(
+        **{key: getattr(foreign.asked, key) for key in Asked.__struct_fields__},
+        context=foreign.context,
+        candidates=_candidates(documents, name, stored=stored),
+    )
+    return foreign, asked
+
+
+def open_foreign(body: bytes, path: str, names: Names) -> tuple[Foreign, memoryview] | None:
+    """The request, and its documents as text; or None where it is not as usual: `read_foreign` says why."""
+    envelope = _KEYS.open(body)
+    fields = None if envelope is None else decoded_rest(envelope, _FIELDS)
+    if envelope is None or fields is None or not is_stand_in(fields[envelope.key]):
+        return None
+    if envelope.key != _documents_key(fields, path):
+        return None
+    try:
+        foreign = _foreign(fields, [], path, names)
+        if foreign.return_documents:
+            foreign = replace(foreign, documents=_LIST.decode(envelope.rows))
+    except (ApiError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return foreign, envelope.rows
+
+
+def _documents_key(fields: Mapping[str, Raw], path: str) -> str:
+    return "texts" if path == "/rerank" and "texts" in fields else "documents"
+
+
+def _foreign(fields: Mapping[str, Raw], documents: list[Raw], path: str, names: Names) -> Foreign:
+    tei = _documents_key(fields, path) == "texts"
     voyage = path == "/v1/rerank" and ("top_k" in fields or "truncation" in fields)
     vllm = path == "/rerank" and not tei and bool(_VLLM_ONLY & fields.keys())
-    if shape.longest > max_documents:
-        _check_count(fields, "texts" if tei else "documents", max_documents)
-    documents = _documents(fields, "texts" if tei else "documents")
     model = _field(fields, "model", str | None, None)
     # TEI serves one model, and its clients send whatever name they were given.
     reference, known = names.reference(model, needed=not tei)
-    asked = RawRankRequest(
+    asked = Asked(
         model=reference,
         request_id=_field(fields, "request_id", RequestId | None, None),
         query=Query(text=_query(fields)),
-        context=fields.get("context", NULL),
         top_k=_top(fields, zero_is_all=vllm),
         explain=_field(fields, "explain", bool | Explain | None, None),
-        candidates=_candidates(documents, "texts" if tei else "documents", stored=stored),
     )
     answers = {"/v2/rerank": _cohere, "/v1/rerank": _cohere, "/rerank": _infinity}
     return Foreign(
         asked,
+        fields.get("context", NULL),
         documents,
         _tei if tei else _voyage if voyage else answers[path],
         raw_scores=bool(_field(fields, "raw_scores", bool | None, None)),
@@ -139,11 +180,11 @@ def read_foreign(body: bytes, path: str, names: Names, max_documents: int, *, st
     )
 
 
-def answer_foreign(reply: RankReply, foreign: Foreign) -> tuple[bytes, dict[str, str]]:
+def answer_foreign(reply: RankReply, foreign: Foreign) -> tuple[bytes, list[tuple[str, str]]]:
     """(the answer in the request's dialect, headers)."""
     answer = foreign.answer(reply, foreign)
     warnings = _warnings(reply, foreign) if isinstance(answer, list) else []
-    return msgspec.json.encode(answer), {WARNINGS_HEADER: json.dumps(warnings)} if warnings else {}
+    return msgspec.json.encode(answer), [(WARNINGS_HEADER, json.dumps(warnings))] if warnings else []
 
 
 def foreign_error(error: ApiError, path: str) -> ApiError:

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-Identifier = Annotated[str, Meta(max_length=512)]
+MAX_ID = 512
+"""Characters of an id."""
+Identifier = Annotated[str, Meta(max_length=MAX_ID)]
 RequestId = Annotated[str, Meta(min_length=1, max_length=128)]
 Value = float | None
 Features = list[Value] | dict[str, Value] | None

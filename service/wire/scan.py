@@ -4,7 +4,7 @@ It reads what is well formed and usual: numbers and nulls in arrays of the model
 keys are plain names of the model. For anything else it says no, and the slow way (`decoding`, `candidates`)
 reads the request again and finds the words for what is wrong.
 
-It looks for the ends of numbers first (`_find_ends`, `_value_end`) and reads the numbers after
+It looks for the ends of numbers first (`find_ends`, `_value_end`) and reads the numbers after
 (`ranking.compiled.digits`), so that none waits for the one before it. What
 it reads equals the slow way to the bit, but for the integer -0, which keeps its sign.
 """
@@ -37,9 +37,9 @@ _QUOTE, _COMMA, _COLON = 34, 44, 58
 _OPEN_LIST, _BACKSLASH, _CLOSE_LIST, _OPEN_MAP, _CLOSE_MAP = 91, 92, 93, 123, 125
 _N, _U, _L = 110, 117, 108
 _NONE, _ONE = np.uint64(0), np.uint64(1)
-_LEAD = 32
+LEAD = 32
 """The longest text up to a value that is compared at once."""
-_USUAL = 10
+USUAL = 10
 """So many commas in 64 bytes are written down without asking how many there are."""
 
 
@@ -47,7 +47,7 @@ def scan_rows(pieces: Sequence[Any], names: NameTable) -> Float32 | None:
     """float32 [pieces, features] of JSON arrays in the model's order, or of objects by name; or None."""
     if not pieces:
         return None
-    buffer = _padded(pieces)
+    buffer = padded(pieces)
     width = len(names.starts) - 1
     if buffer[BEFORE] == _OPEN_MAP:
         matrix = np.full((len(pieces), width), np.nan, np.float32)
@@ -61,26 +61,26 @@ def scan_rows(pieces: Sequence[Any], names: NameTable) -> Float32 | None:
 def scan_matrix(piece: Any, rows: int, width: int) -> Float32 | None:
     """float32 [rows, width] of one JSON array of arrays, or None."""
     matrix = np.empty((rows, width), np.float32)
-    return matrix if _dense_rows(_padded([piece]), True, matrix) else None
+    return matrix if _dense_rows(padded([piece]), True, matrix) else None
 
 
-def _padded(pieces: Sequence[Any]) -> UInt8:
+def padded(pieces: Sequence[Any]) -> UInt8:
     """The pieces on end, with the room around them that vectors are loaded from."""
     return np.frombuffer(b"".join([bytes(BEFORE), *pieces, bytes(AFTER)]), np.uint8)
 
 
 @compiled
-def _skip_space(buffer: UInt8, at: Any) -> Any:
+def skip_space(buffer: UInt8, at: Any) -> Any:
     while buffer[at] == 32 or 9 <= buffer[at] <= 10 or buffer[at] == 13:
         at += 1
     return at
 
 
 @compiled(inline="always")
-def _find_ends(at: Any, limit: Any, width: Any, ends: Int64) -> Any:
+def find_ends(at: Any, limit: Any, width: Any, ends: Int64) -> Any:
     """The place after the array of `width` values that begins before `at`, each one's end in `ends`; or -1.
 
-    `ends` has room for `width` + `_USUAL` places. Any comma and bracket ends a value: a string that holds one
+    `ends` has room for `width` + `USUAL` places. Any comma and bracket ends a value: a string that holds one
     is no number anyway. Places here and below are addresses.
     """
     count = np.int64(0)
@@ -93,10 +93,10 @@ def _find_ends(at: Any, limit: Any, width: Any, ends: Int64) -> Any:
         if count + more > width:
             return np.int64(-1)
         # Written whether there or not: how often a loop of unknown length goes round is mispredicted.
-        for i in range(_USUAL):
+        for i in range(USUAL):
             ends[np.uint64(count + i)] = at + trailing_zeros(marks)
             marks &= marks - _ONE
-        place = count + _USUAL
+        place = count + USUAL
         while marks != _NONE:
             ends[np.uint64(place)] = at + trailing_zeros(marks)
             marks &= marks - _ONE
@@ -109,7 +109,7 @@ def _find_ends(at: Any, limit: Any, width: Any, ends: Int64) -> Any:
 
 
 @compiled
-def _read_values(at: Any, ends: Int64, row: Float32) -> bool:
+def read_values(at: Any, ends: Int64, row: Float32) -> bool:
     """Whether numbers and nulls stood from `at` on, up to each of the ends: then they are in the row."""
     for column in range(len(row)):
         end = ends[column]
@@ -164,29 +164,29 @@ def _dense_rows(buffer: UInt8, nested: bool, matrix: Float32) -> bool:
     """Whether the buffer held arrays of numbers for the whole matrix: on end, or `nested` in one array."""
     rows, width = matrix.shape
     # First where each number ends, then the numbers: none waits for the one before it.
-    ends = np.empty(width + _USUAL, np.int64)
+    ends = np.empty(width + USUAL, np.int64)
     start = address(buffer)
     limit = start + len(buffer) - AFTER
     at: Any = np.int64(BEFORE)
     if nested:
-        at = _skip_space(buffer, at)
+        at = skip_space(buffer, at)
         if buffer[at] != _OPEN_LIST:
             return False
         at += 1
     for row in range(rows):
-        at = _skip_space(buffer, at)
+        at = skip_space(buffer, at)
         if buffer[at] != _OPEN_LIST:
             return False
-        after = _find_ends(start + at + 1, limit, width, ends)
-        if after < 0 or not _read_values(start + at + 1, ends, matrix[row]):
+        after = find_ends(start + at + 1, limit, width, ends)
+        if after < 0 or not read_values(start + at + 1, ends, matrix[row]):
             return False
         at = after - start
         if nested:
-            at = _skip_space(buffer, at)
+            at = skip_space(buffer, at)
             if buffer[at] != (_COMMA if row + 1 < rows else _CLOSE_LIST):
                 return False
             at += 1
-    return bool(_skip_space(buffer, at) == len(buffer) - AFTER)
+    return bool(skip_space(buffer, at) == len(buffer) - AFTER)
 
 
 @compiled
@@ -213,49 +213,69 @@ def _name(buffer: UInt8, at: Any, text: UInt8, starts: Int64, slots: Int32, gues
 @compiled
 def _named_rows(buffer: UInt8, text: UInt8, starts: Int64, slots: Int32, matrix: Float32) -> bool:
     """Whether the buffer held objects of known names for the whole matrix; what is absent there stays."""
-    rows, width = matrix.shape
-    # Callers name the same features in the same order for every candidate. So for each place of an object we
-    # keep its column, and where the text stood that led to its value: from the brace or comma before the name
-    # to the first byte of the value.
-    columns, leads, lengths = np.full(width, -1), np.zeros(width, np.int64), np.full(width, _LEAD + 1)
-    start = address(buffer)
-    limit = start + len(buffer) - AFTER
+    lead = new_lead(matrix.shape[1])
     at: Any = np.int64(BEFORE)
-    for row in range(rows):
-        at = _skip_space(buffer, at)
+    for row in range(len(matrix)):
+        at = skip_space(buffer, at)
         if buffer[at] != _OPEN_MAP:
             return False
-        last = _skip_space(buffer, at + 1)
-        place, at = 0, start + at
-        if buffer[last] == _CLOSE_MAP:
-            at = start + last
-        while byte_at(at) != _CLOSE_MAP:
-            if place == width:
-                return False
-            if lengths[place] <= _LEAD and _begins_alike(at, leads[place], lengths[place]):
-                column, begin = columns[place], at + lengths[place]
-            else:
-                inside = _skip_space(buffer, at + 1 - start)
-                if buffer[inside] != _QUOTE:
-                    return False
-                inside, column = _name(buffer, inside + 1, text, starts, slots, columns[place])
-                if column < 0:
-                    return False
-                inside = _skip_space(buffer, inside)
-                if buffer[inside] != _COLON:
-                    return False
-                begin = start + _skip_space(buffer, inside + 1)
-                columns[place], leads[place], lengths[place] = column, at, begin - at
-            while _is_space(byte_at(begin)):
-                begin += 1
-            at = _value_end(begin, limit)
-            value, well = _value(begin, at)
-            if not well:
-                return False
-            matrix[row, column] = value
-            place += 1
-        at += 1 - start
-    return bool(_skip_space(buffer, at) == len(buffer) - AFTER)
+        at = named_row(buffer, at, text, starts, slots, lead, matrix[row])
+        if at < 0:
+            return False
+    return bool(skip_space(buffer, at) == len(buffer) - AFTER)
+
+
+@compiled
+def new_lead(width: int) -> Int64:
+    """int64 [3, places]: what is known of each place of an object: nothing yet.
+
+    Callers name the same features in the same order for every candidate. So for each place we keep its
+    column, and where the text stood that led to its value, from the brace or comma before the name to the
+    first byte of the value, and how long it was.
+    """
+    lead = np.zeros((3, width), np.int64)
+    lead[0] = -1
+    lead[2] = LEAD + 1
+    return lead
+
+
+@compiled
+def named_row(
+    buffer: UInt8, at: Any, text: UInt8, starts: Int64, slots: Int32, lead: Int64, row: Float32
+) -> Any:
+    """The place after the object of known names that begins at `at`, its values in the row; or -1."""
+    start = address(buffer)
+    limit = start + len(buffer) - AFTER
+    last = skip_space(buffer, at + 1)
+    place, at = 0, start + at
+    if buffer[last] == _CLOSE_MAP:
+        at = start + last
+    while byte_at(at) != _CLOSE_MAP:
+        if place == len(row):
+            return np.int64(-1)
+        if lead[2, place] <= LEAD and _begins_alike(at, lead[1, place], lead[2, place]):
+            column, begin = lead[0, place], at + lead[2, place]
+        else:
+            inside = skip_space(buffer, at + 1 - start)
+            if buffer[inside] != _QUOTE:
+                return np.int64(-1)
+            inside, column = _name(buffer, inside + 1, text, starts, slots, lead[0, place])
+            if column < 0:
+                return np.int64(-1)
+            inside = skip_space(buffer, inside)
+            if buffer[inside] != _COLON:
+                return np.int64(-1)
+            begin = start + skip_space(buffer, inside + 1)
+            lead[0, place], lead[1, place], lead[2, place] = column, at, begin - at
+        while _is_space(byte_at(begin)):
+            begin += 1
+        at = _value_end(begin, limit)
+        value, well = _value(begin, at)
+        if not well:
+            return np.int64(-1)
+        row[column] = value
+        place += 1
+    return at + 1 - start
 
 
 @compiled(inline="always")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from starlette.datastructures import Headers
 
+from service.edge.incoming import Incoming
 from service.edge.proxies import Proxies
 
 PROXIES = Proxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
 
 
-def forwarded(*values: str) -> Headers:
-    """One header for each value."""
-    return Headers(raw=[(b"x-forwarded-for", value.encode()) for value in values])
+def forwarded(peer: str, *values: str) -> Incoming:
+    """A request with one header for each value."""
+    headers = [(b"x-forwarded-for", value.encode()) for value in values]
+    scope = {"path": "/", "method": "GET", "client": (peer, 1), "headers": headers}
+    return Incoming(scope, None)  # type: ignore[arg-type]  # nobody reads its body
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,9 @@ def test_the_caller_is_the_right_most_address_that_is_not_trusted(
     peer: str, values: list[str], caller: str
 ) -> None:
     """Over all headers of the name, which are one list."""
-    assert PROXIES.caller(peer, forwarded(*values)) == caller
+    assert PROXIES.caller(forwarded(peer, *values)) == caller
 
 
 def test_without_trusted_proxies_the_peer_is_the_caller() -> None:
     """Whatever the header says."""
-    assert Proxies([]).caller("127.0.0.1", forwarded("198.51.100.7")) == "127.0.0.1"
+    assert Proxies([]).caller(forwarded("127.0.0.1", "198.51.100.7")) == "127.0.0.1"

@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranking.data.store import Table, build_store
-from service.answers import candidates
+from service.answers import generic
 from service.edge import room
 from service.routes import features as feature_routes
-from service.wire import bounds, decoding, dialects, rows
+from service.wire import bounds, decoding, dialects, envelope, rows
 from service.wire.bounds import elements, head, parts, shape_of
 from tests.service.bodies import bodies
 from tests.service.conftest import Client, Linear, OpenClient
 from tests.service.replies import assert_shape
 
-COUNTING = (bounds, candidates, decoding, dialects, room, rows)
+COUNTING = (bounds, decoding, dialects, envelope, generic, room, rows)
 JSON = {"content-type": "application/json", "x-api-key": "ak"}
 KEYS = f"ops admin {hashlib.sha256(b'ak').hexdigest()}"
 BODY = 1_000_000
