@@ -40,7 +40,7 @@ NAME = "rankwright-compiled"
 _PACKAGE = Path(__file__).parents[1]
 _MARK = b"from ranking.compiled.jit import"
 """What a source says that holds compiled functions."""
-_IMPORTED = re.compile(rb"^from (ranking(?:\.\w+)*) import", re.MULTILINE)
+_IMPORTED = re.compile(rb"^from ((?:ranking|service)(?:\.\w+)*) import", re.MULTILINE)
 _KEPT_SECONDS = 30 * 24 * 3600.0
 """Code of other sources is removed after so long without a change in it."""
 
@@ -55,7 +55,7 @@ def compiled(**options: Any) -> Callable[[Kernel], Kernel]: ...
 def compiled(function: Any = None, **options: Any) -> Any:
     """`numba.njit(nogil=True)` whose machine code is kept in `code_folder()`; options are Numba's.
 
-    Functions of this package, or that stand in one file with all they call outside it.
+    Functions of this distribution, or that stand in one file with all they call outside it.
     """
     if function is None:
         return lambda given: compiled(given, **options)
@@ -80,22 +80,24 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 @cache
 def source_digest() -> str:
-    """32 hexadecimal digits of SHA-256, over this package's sources of compiled code and their paths."""
+    """32 hexadecimal digits of SHA-256, over this distribution's sources of compiled code and their paths."""
     found = hashlib.sha256()
     for path in compiled_sources(_PACKAGE):
         content = path.read_bytes()
-        found.update(f"{path.relative_to(_PACKAGE)} {len(content)}\n".encode())
+        found.update(f"{path.relative_to(_PACKAGE.parent)} {len(content)}\n".encode())
         found.update(content)
     return found.hexdigest()[:32]
 
 
 def compiled_sources(package: Path) -> list[Path]:
-    """The sources below that take the decorator from here, and those of ours that they import from."""
-    taking = [path for path in package.rglob("*.py") if _MARK in path.read_bytes()]
+    """The sources of this package and of `service` beside it that take the decorator from here, and those of
+    ours that they import from."""
+    both = (package, package.with_name("service"))
+    taking = [path for folder in both for path in folder.rglob("*.py") if _MARK in path.read_bytes()]
     found = set(taking)
     for path in taking:
         for module in _IMPORTED.findall(path.read_bytes()):
-            place = package.joinpath(*module.decode().split(".")[1:])
+            place = package.parent.joinpath(*module.decode().split("."))
             found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
     return sorted(found)
 
