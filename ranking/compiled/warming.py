@@ -25,6 +25,9 @@ from ranking.compiled.jit import code_folder
 PIECES: dict[str, Callable[[], object]] = {}
 """A call that runs all of a piece, by its name; it is there once the module that registers it is imported."""
 
+_LOADED: dict[str, Path] = {}
+"""The note of each piece that was run here with its code on disk: it need not run again."""
+
 _PROGRAM = "import sys; from ranking.compiled.warming import compile_here; compile_here(*sys.argv[1:])"
 
 
@@ -40,13 +43,18 @@ def warms(name: str, run: Callable[[], object]) -> str:
 def warm_up(*names: str) -> None:
     """Compile these pieces, or find them compiled on disk: afterwards nothing of them waits for a compiler.
 
-    Where the code can be kept nowhere they are compiled in this process.
+    What was loaded from there before costs nothing. Where the code can be kept nowhere they are compiled in
+    this process.
     """
-    missing = [name for name in names if not _is_kept(name)]
+    notes = {name: _note(name) for name in names}
+    waiting = [name for name, note in notes.items() if note is None or _LOADED.get(name) != note]
+    missing = [name for name in waiting if not _is_kept(name)]
     if missing:
         _compile_in_a_child(missing)
-    for name in names:
+    for name in waiting:
         PIECES[name]()
+        if (note := notes[name]) is not None and note.exists():
+            _LOADED[name] = note
 
 
 def compile_here(*modules_and_names: str) -> None:

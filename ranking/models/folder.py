@@ -297,7 +297,8 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
                 raise ArtifactError(
                     f"{path}: {facts.st_size} bytes, more than the {limit} a model folder may hold"
                 )
-            return file.read(limit)
+            # One byte more, so that a file that grows meanwhile is seen not to be the one that was told of.
+            return file.read(min(facts.st_size + 1, limit))
     except OSError as error:
         if name == MANIFEST and isinstance(error, FileNotFoundError | NotADirectoryError):
             raise ArtifactError(f"{folder} is no model folder: it has no {MANIFEST}") from error

@@ -18,6 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -159,11 +160,18 @@ def platform_versions(kind: str) -> dict[str, str]:
         kind: BACKENDS[kind].packages if kind in BACKENDS else (),
     }.items():
         for package in packages:
-            try:
-                versions[name] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
+            if (version := _version(package)) is not None:
+                versions[name] = version
     return versions
+
+
+@cache
+def _version(package: str) -> str | None:
+    """What is installed when it is first asked for: what runs stays that, and finding it takes a while."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from ranking.errors import ArtifactError
 from ranking.trees.forest import IN_SET_LEFT, Array, Forest, Tree, joined, not_above
 from ranking.trees.nodes import in_range, reachable
-from ranking.trees.reading.lightgbm_text import forest_in
+from ranking.trees.reading.lightgbm_text import forest_in, unusual_bytes
 
 _HEADER = (
     "version",
@@ -64,9 +64,6 @@ _UNREAD = ("internal_value", "internal_weight", "leaf_weight")
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_BITS = 1, 2, 3 << 2
 
 
-_PART = 1 << 16
-"""Bytes looked at at once: they stay in the processor's cache."""
-
 _LARGEST = np.iinfo(np.int64).max
 _LONGEST_INTEGER = 19
 """Digits of the largest."""
@@ -74,24 +71,22 @@ _LONGEST_INTEGER = 19
 
 def read_lightgbm(model: bytes, feature_count: int) -> Forest:
     """The trees of LightGBM model text (format v4); refuses what LightGBM 4 would not have written."""
-    try:
-        model.decode()
-    except UnicodeDecodeError as error:
-        raise ArtifactError(f"byte {error.start} is not UTF-8") from error
-    # LightGBM reads a C string: a NUL ends it early, in the middle of whatever it was reading.
-    if (control := _control_character(model)) is not None:
-        raise ArtifactError(f"byte {control} is a control character")
-    head, blank, body = model.partition(b"\n\n")
+    if unusual_bytes(model):
+        _check_bytes(model)
+    end = model.find(b"\n\n")
+    head, blank, trees_begin = (model[:end], True, end + 2) if end >= 0 else (model, False, len(model))
     lines = head.split(b"\n")
     if lines[0] != b"tree" or not blank:
         raise ArtifactError("not a LightGBM model: it must begin with a line `tree` and a header")
     header = _fields(lines[1:], _HEADER, _HEADER_OPTIONAL, "header")
     _check_header(header, feature_count)
     sizes, average = _numbers(header, "tree_sizes", int, "header"), "average_output" in header
-    if (forest := forest_in(body, sizes, feature_count, average=average)) is not None:
-        _check_tail(body[int(sizes.sum()) :])
-        return forest
-    at, trees = 0, []
+    # A view: the trees of a large model take as long to copy as to look over.
+    found = forest_in(memoryview(model)[trees_begin:], sizes, feature_count, average=average)
+    if found is not None:
+        _check_tail(model[trees_begin + int(sizes.sum()) :])
+        return found
+    at, trees, body = 0, [], model[trees_begin:]
     for number, size in enumerate(sizes.tolist()):
         block = body[at : at + max(size, 0)]
         where = f"Tree={number}"
@@ -104,14 +99,15 @@ def read_lightgbm(model: bytes, feature_count: int) -> Forest:
     return joined(trees, feature_count, rounds=len(trees), tiny_is_zero=True, average=average)
 
 
-def _control_character(model: bytes) -> int | None:
-    """The place of the first one that is no end of a line."""
-    parts = (np.frombuffer(model[at : at + _PART], np.uint8) for at in range(0, len(model), _PART))
-    low = sum(np.count_nonzero(part < ord(" ")) for part in parts)
-    if low == model.count(b"\n") and b"\x7f" not in model:
-        return None
-    found = re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", model)
-    return None if found is None else found.start()
+def _check_bytes(model: bytes) -> None:
+    """Refuse what is not UTF-8, or holds a control character that is no end of a line."""
+    try:
+        model.decode()
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"byte {error.start} is not UTF-8") from error
+    # LightGBM reads a C string: a NUL ends it early, in the middle of whatever it was reading.
+    if (found := re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", model)) is not None:
+        raise ArtifactError(f"byte {found.start()} is a control character")
 
 
 def _fields(lines: Sequence[bytes], order: Sequence[str], optional: set[str], where: str) -> dict[str, bytes]:

@@ -33,11 +33,35 @@ _LINE_STARTS = np.cumsum([0, *map(len, _LINES)])
 _FLOATING = np.array([byte in b"-+.eE0123456789" for byte in range(256)])
 _SPACE, _NEWLINE, _MINUS, _ZERO, _I, _N, _F = b" \n-0inf"
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_BITS = 1, 2, 3 << 2
+_ONES, _TO_SPACE, _ENDS, _LOW_BITS, _HIGH_BITS = (
+    np.uint64(byte * 0x0101010101010101) for byte in (1, 0x80 - 0x20, 0x0A, 0x7F, 0x80)
+)
 _LEAST_LEAF_BYTES = 24
 """Eleven or twelve numbers with what parts them."""
 
 
-def forest_in(body: bytes, sizes: Array, feature_count: int, *, average: bool) -> Forest | None:
+def unusual_bytes(text: bytes) -> bool:
+    """Is any byte beyond ASCII, or a control character but the end of a line?
+
+    Eight at a time, and what is left at the end once more, behind spaces.
+    """
+    last = text[len(text) // 8 * 8 :].rjust(8)
+    words = np.frombuffer(text, np.uint64, len(text) // 8)
+    return bool(_unusual(words) or _unusual(np.frombuffer(last, np.uint64)))
+
+
+@compiled
+def _unusual(words: Any) -> bool:  # pragma: no cover - compiled
+    """In a word of eight bytes each has room for the carry of its lower seven bits."""
+    found = np.uint64(0)
+    for word in words:
+        low = word & _LOW_BITS
+        control = ~(low + _TO_SPACE) & ((low ^ _ENDS) + _LOW_BITS)
+        found |= word | control | (low + _ONES)
+    return bool((found & _HIGH_BITS) != 0)
+
+
+def forest_in(body: bytes | memoryview, sizes: Array, feature_count: int, *, average: bool) -> Forest | None:
     """The forest of the trees of these sizes, int64, that `body` begins with; None where they are unusual."""
     room = len(body) // _LEAST_LEAF_BYTES + 1
     integers, floats = np.empty((6, room), np.int64), np.empty((3, room))
@@ -248,7 +272,11 @@ def _stump() -> bytes:
 
 
 _STUMP = _stump()
-READING = warms(
-    "reading lightgbm",
-    lambda: forest_in(_STUMP + bytes(PAD), np.array([len(_STUMP)], np.int64), 1, average=False),
-)
+
+
+def _read_stump() -> None:
+    unusual_bytes(_STUMP)
+    forest_in(_STUMP + bytes(PAD), np.array([len(_STUMP)], np.int64), 1, average=False)
+
+
+READING = warms("reading lightgbm", _read_stump)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ranking.compiled.jit import compiled
 from ranking.trees.forest import IN_SET_LEFT, NAN_IS_ZERO, ZERO, Array, Forest
 
 MOST_KEYS = 255
@@ -28,6 +29,8 @@ PIVOTS = 16
 """Keys compared at once: first with every 16th, then with those between two of them."""
 
 _LAST = np.int32(2**31 - 1)
+_U7, _U32, _U33, _SET, _LOW = (np.uint64(n) for n in (7, 32, 33, IN_SET_LEFT, 2**32 - 1))
+_MIDDLE = 2**31
 
 
 class Columns(NamedTuple):
@@ -66,41 +69,30 @@ def keys_of(values: Array) -> Array:
 
 def columns_of(forest: Forest) -> tuple[Columns, Array, Array]:
     """(columns, column int32 [splits], place uint8 [splits]): split s is `codes[column[s]] <= place[s]`."""
-    categorical = forest.rule >= IN_SET_LEFT
-    # Where NaN counts as zero nothing is ever missing, and the default says nothing.
-    left = ((forest.rule == NAN_IS_ZERO) | forest.default_left) & (forest.rule != IN_SET_LEFT)
-    missing = np.where(left, 0, 255).astype(np.int64)
-    threshold = keys_of(forest.threshold + np.float32(0)).astype(np.int64)
-    order = np.argsort(_packed(forest, missing, threshold))
-    numbers = np.stack([forest.feature, forest.rule, missing, threshold])[:, order]
-    new_key = np.ones(len(order), np.bool_)
-    new_key[1:] = (numbers[:, 1:] != numbers[:, :-1]).any(axis=0)
-    new_group = np.ones(len(order), np.bool_)
-    new_group[1:] = (numbers[:3, 1:] != numbers[:3, :-1]).any(axis=0)
-    new_group |= categorical[order]
-    # Number of each distinct key within its group, cut into columns of 255.
-    distinct = np.cumsum(new_key | new_group) - 1
-    first = np.maximum.accumulate(np.where(new_group, distinct, 0))
-    place = distinct - first
-    new_column = new_group | ((new_key | new_group) & (place % MOST_KEYS == 0))
-    column = np.cumsum(new_column) - 1
-    place %= MOST_KEYS
-
-    starts = np.flatnonzero(new_column)
-    count = (place[np.append(starts[1:], len(order))[: len(starts)] - 1] + 1).astype(np.int32)
+    packed = _packed(forest)
+    order = np.argsort(packed)
+    splits = len(order)
+    sorted_keys = packed[order]
+    column, place = np.empty(splits, np.int32), np.empty(splits, np.uint8)
+    starts, count = np.empty(splits, np.int64), np.empty(splits, np.int32)
+    columns = _cut(sorted_keys, order, column, place, starts, count)
+    starts, count = starts[:columns], count[:columns]
+    # What a column is stands in the upper half of its first key.
+    what = (sorted_keys[starts] >> _U32).astype(np.int64)
+    rule = ((what >> 1) & 7).astype(np.uint8)
     key_starts = np.append(0, np.cumsum(-(-count // PIVOTS) * PIVOTS)).astype(np.int64)
     keys = np.full(key_starts[-1], _LAST, np.int32)
-    keys[key_starts[column] + place] = numbers[3]
+    _fill(sorted_keys, starts, count, key_starts, keys)
     at = key_starts[:-1, None] + PIVOTS * np.arange(1, PIVOTS + 1)
     inside = at < key_starts[1:, None]
     pivots = np.where(inside, keys[np.where(inside, at, 0)] if len(keys) else _LAST, _LAST)
-    is_set = categorical[order][starts]
-    count[is_set] = forest.threshold[order][starts][is_set].astype(np.int32)
+    is_set = rule >= IN_SET_LEFT
+    count[is_set] = forest.threshold[order[starts[is_set]]].astype(np.int32)
     set_starts, set_words = _bits(forest)
     found = Columns(
-        feature=numbers[0, starts].astype(np.int32),
-        rule=numbers[1, starts].astype(np.uint8),
-        missing=numbers[2, starts].astype(np.uint8),
+        feature=(what >> 4).astype(np.int32),
+        rule=rule,
+        missing=np.where(what & 1, 255, 0).astype(np.uint8),
         count=count,
         pivots=pivots.astype(np.int32).ravel(),
         key_starts=key_starts,
@@ -109,19 +101,60 @@ def columns_of(forest: Forest) -> tuple[Columns, Array, Array]:
         set_words=set_words,
         zero_up_to=int(ZERO.view(np.int32)) if forest.tiny_is_zero else -1,
     )
-    column_of_split, place_of_split = np.empty(len(order), np.int32), np.empty(len(order), np.uint8)
-    column_of_split[order], place_of_split[order] = column, np.where(categorical[order], 0, place)
-    return found, column_of_split, place_of_split
+    return found, column, place
 
 
-def _packed(forest: Forest, missing: Array, threshold: Array) -> Array:
+def _packed(forest: Forest) -> Array:
     """uint64 [splits], in the order of feature, rule, missing and threshold: one is sorted faster than four.
 
-    28 bits of it are the feature's, of which there are never that many.
+    28 bits of it are the feature's, of which there are never that many, 3 the rule's, and 1 says that a
+    missing value goes right.
     """
+    # Where NaN counts as zero nothing is ever missing, and the default says nothing.
+    left = ((forest.rule == NAN_IS_ZERO) | forest.default_left) & (forest.rule != IN_SET_LEFT)
     by_feature = (forest.feature.astype(np.uint64) << np.uint64(3)) | forest.rule
-    by_missing = (by_feature << np.uint64(1)) | (missing > 0)
-    return (by_missing << np.uint64(32)) | (threshold + 2**31).astype(np.uint64)
+    by_missing = (by_feature << np.uint64(1)) | ~left
+    keys = keys_of(forest.threshold + np.float32(0))
+    packed: Array = (by_missing << _U32) | (keys.view(np.uint32) ^ np.uint32(1 << 31))
+    return packed
+
+
+@compiled
+def _cut(
+    packed: Any, order: Any, column: Any, place: Any, starts: Any, count: Any
+) -> int:  # pragma: no cover - compiled
+    """How many columns these sorted splits make; fills in where each begins and how many keys it has, and the
+    column and place of each split, numbered as `order` says.
+
+    Equal splits share a key, 255 keys fill a column; a categorical split is a column of its own.
+    """
+    columns, keys = -1, 0
+    for i in range(len(packed)):
+        is_set = (packed[i] >> _U33) & _U7 >= _SET
+        if i == 0 or is_set or packed[i] >> _U32 != packed[i - 1] >> _U32:
+            fresh, keys = True, 1
+        else:
+            fresh = packed[i] != packed[i - 1] and keys == MOST_KEYS
+            keys = 1 if fresh else keys + (packed[i] != packed[i - 1])
+        if fresh:
+            columns += 1
+            starts[columns] = i
+        count[columns] = keys
+        column[order[i]], place[order[i]] = columns, keys - 1
+    return columns + 1
+
+
+@compiled
+def _fill(
+    packed: Any, starts: Any, count: Any, key_starts: Any, keys: Any
+) -> None:  # pragma: no cover - compiled
+    """Each column's distinct thresholds, as the integers they are compared by."""
+    for c in range(len(starts)):
+        i, at = starts[c], key_starts[c]
+        for k in range(count[c]):
+            while k > 0 and np.int64(packed[i] & _LOW) - _MIDDLE == keys[at + k - 1]:
+                i += 1
+            keys[at + k] = np.int64(packed[i] & _LOW) - _MIDDLE
 
 
 def _bits(forest: Forest) -> tuple[Array, Array]:

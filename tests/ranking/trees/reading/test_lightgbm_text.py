@@ -13,7 +13,7 @@ import pytest
 from ranking.errors import ArtifactError
 from ranking.trees.forest import Forest
 from ranking.trees.reading import lightgbm as plain
-from ranking.trees.reading.lightgbm_text import forest_in
+from ranking.trees.reading.lightgbm_text import forest_in, unusual_bytes
 from tests.ranking.models.small import NAMES, damaged, lightgbm_model, model_of
 from tests.ranking.trees.reading.written_lightgbm import WRITTEN
 
@@ -59,6 +59,16 @@ def assert_equal(found: Forest | str | None, expected: Forest | str) -> None:
             assert [list(each) for each in one] == [list(each) for each in other]
         else:
             assert one == other, field.name
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 16, 21])
+def test_bytes_that_are_no_plain_text_are_found_wherever_they_stand(length: int) -> None:
+    assert not unusual_bytes((b"az \n~!0_" * 3)[:length])
+    for place in range(length):
+        for byte in range(256):
+            text = bytearray(b"\n" * length)
+            text[place] = byte
+            assert unusual_bytes(bytes(text)) == (byte >= 127 or (byte < 32 and byte != 10))
 
 
 UNUSUAL = {"constant", "categorical"}
